@@ -1,0 +1,59 @@
+"""The body of a request: within its limit, of the right type, parsed."""
+
+import json
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from serve_app.api.errors import MEDIA, NOT_JSON, TOO_LARGE, ProblemError
+
+
+async def read_json(request: Request, limit: int) -> Any:
+    """The parsed JSON body.
+
+    Raises:
+        ProblemError: 415 not JSON by its Content-Type, 413 over `limit` bytes, 400 no JSON.
+    """
+    media = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    if media != "application/json" and not media.endswith("+json"):
+        raise ProblemError(MEDIA, f"Content-Type is {media or 'empty'}; send application/json.")
+    return parse(await read(request, limit))
+
+
+async def read(request: Request, limit: int) -> bytes:
+    """The raw body.
+
+    Raises:
+        ProblemError: 413, it is longer than `limit` bytes.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limit:
+        raise _too_large(limit)
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def parse(body: bytes) -> Any:
+    """JSON to Python; lone surrogates pass, for the schema to name the field that has them.
+
+    Raises:
+        ProblemError: 400, it is no JSON.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            raise ProblemError(NOT_JSON, f"The body is not JSON: {error}.") from None
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(TOO_LARGE, f"The body is larger than {limit} bytes.")

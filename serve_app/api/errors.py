@@ -1,0 +1,79 @@
+"""Errors as RFC 9457 problems: each kind once, with its status and title."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of error: what a client may match on."""
+
+    name: str
+    status: int
+    title: str
+
+    @property
+    def uri(self) -> str:
+        return f"urn:sentiment:problem:{self.name}"
+
+
+NOT_JSON = Kind("not-json", 400, "The body is not JSON")
+NOT_FOUND = Kind("not-found", 404, "There is no such route")
+METHOD = Kind("method-not-allowed", 405, "The route does not take this method")
+TOO_LARGE = Kind("body-too-large", 413, "The body is too large")
+MEDIA = Kind("unsupported-media-type", 415, "The body has a type that the route does not take")
+INVALID = Kind("invalid", 422, "The request is not valid")
+OVERLOADED = Kind("overloaded", 503, "The service is at its limit")
+NOT_READY = Kind("not-ready", 503, "The model cannot answer now")
+TIMED_OUT = Kind("timed-out", 504, "The model did not answer in time")
+MODEL_FAILED = Kind("model-failed", 500, "The model failed on this text")
+
+KINDS = (
+    NOT_JSON, NOT_FOUND, METHOD, TOO_LARGE, MEDIA, INVALID, OVERLOADED, NOT_READY, TIMED_OUT,
+    MODEL_FAILED,
+)  # fmt: skip
+BY_STATUS = {kind.status: kind for kind in KINDS if kind is not NOT_READY}
+
+
+class ProblemError(Exception):
+    """Ends a request with a problem.
+
+    Args:
+        kind: which.
+        detail: a sentence for the person who reads it.
+        field: the field of the body that is wrong, such as `input[3]`.
+        headers: further headers of the answer.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        *,
+        field: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.field = field
+        self.headers = dict(headers or {})
+
+    def response(self) -> Response:
+        body: dict[str, Any] = {
+            "type": self.kind.uri,
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "detail": self.detail,
+        }
+        if self.field is not None:
+            body["field"] = self.field
+        return Response(
+            orjson.dumps(body), self.kind.status, headers=self.headers, media_type=MEDIA_TYPE
+        )

@@ -1,0 +1,50 @@
+"""What the routes may use: the one object that links the API to the replicas behind it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from serve_app.dispatcher import Dispatcher
+from serve_app.engine.artifacts import Manifest
+from serve_app.settings import Settings
+
+DESCRIBE_TIMEOUT_S = 2.0
+DESCRIBE_CACHED_S = 1.0
+
+Description = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Gateway:
+    """Handles, limits and facts of the model, as the routes need them.
+
+    Attributes:
+        dispatchers: one for each backend, by its name in the routes.
+        describe: asks some replica of a backend how it runs the model.
+    """
+
+    settings: Settings
+    manifest: Manifest
+    config_hash: str
+    dispatchers: Mapping[str, Dispatcher]
+    describe: Mapping[str, Callable[[], Awaitable[Description]]]
+    _described: dict[str, tuple[float, Description | None]] = field(default_factory=dict)
+
+    async def descriptions(self) -> dict[str, Description | None]:
+        """What a replica of each backend says of itself; None where none answers."""
+        names = list(self.describe)
+        return dict(zip(names, await asyncio.gather(*map(self._description, names)), strict=True))
+
+    async def _description(self, backend: str) -> Description | None:
+        at, said = self._described.get(backend, (-DESCRIBE_CACHED_S, None))
+        if time.monotonic() - at < DESCRIBE_CACHED_S:
+            return said
+        try:
+            async with asyncio.timeout(DESCRIBE_TIMEOUT_S):
+                said = await self.describe[backend]()
+        except Exception:  # whatever keeps it from answering, it is not ready
+            said = None
+        self._described[backend] = (time.monotonic(), said)
+        return said

@@ -1,0 +1,34 @@
+"""The command `sentiment`: each sub-command is `main(argv)` of a module in `serve_app.jobs`."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "prepare": "make the folder that replicas load, from a hub id or a local folder",
+    "run": "serve on this machine: API, page and dashboard, until Ctrl-C",
+}
+
+USAGE = "usage: sentiment COMMAND [options]\n\n" + "\n".join(
+    f"  {name:9} {what}" for name, what in COMMANDS.items()
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a sub-command; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    command, *rest = arguments
+    if command not in COMMANDS:
+        print(f"sentiment: there is no command {command!r}\n\n{USAGE}", file=sys.stderr)
+        return 2
+    # Imported when asked for: `prepare` needs optimum, `run` needs Ray, neither the other's.
+    module = import_module(f"serve_app.jobs.{command}")
+    code: int = module.main(rest)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

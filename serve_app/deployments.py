@@ -1,0 +1,256 @@
+"""The classes of the three Ray Serve deployments: thin edges over the engine and the API."""
+
+import asyncio
+import logging
+import math
+import os
+import time
+from typing import Any, Literal
+
+import numpy as np
+import ray
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict, PositiveInt
+from ray import serve
+from ray.exceptions import RayActorError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.api.app import create_app
+from serve_app.api.gateway import Gateway
+from serve_app.autoscaling import TEXTS
+from serve_app.dispatcher import BackendError, Dispatcher
+from serve_app.engine.artifacts import Artifacts, Precision
+from serve_app.engine.backend import Backend, Encoded
+from serve_app.engine.batcher import Batcher, Budget, Scored
+from serve_app.engine.certificate import Certificate, certify
+from serve_app.messages import Call, Reply
+from serve_app.settings import Settings
+
+logger = logging.getLogger("ray.serve")
+
+HEALTH_DEADLINE_S = 20.0
+"""A model that runs one batch for longer is stuck, and its replica is replaced."""
+INGRESS_TOLD_S = 5.0
+"""What an ingress told of its queue is forgotten after so long."""
+
+
+class ReplicaConfig(BaseModel):
+    """`user_config` of a model deployment in `serve_config.yaml`; changes apply in place.
+
+    Attributes:
+        workers: model calls at the same time.
+        threads: of each call; workers x threads are the replica's threads.
+        batch_texts, batch_tokens, batch_padding: see `engine.batcher.Budget`.
+        precision: of the ONNX model; "prepared" takes what preparation chose.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    workers: PositiveInt = 1
+    threads: PositiveInt = 1
+    batch_texts: PositiveInt = 8
+    batch_tokens: PositiveInt = 2048
+    batch_padding: float = 0.15
+    precision: Literal["prepared", "fp32", "int8"] = "prepared"
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(self.batch_texts, self.batch_tokens, self.batch_padding)
+
+
+class Classifier:
+    """What both model deployments do; they differ in the backend they load."""
+
+    _backend: Backend
+    _batcher: Batcher | None = None
+    _certificate: Certificate
+    _config: ReplicaConfig
+
+    def __init__(self, model: str) -> None:
+        self._artifacts = Artifacts(model)
+        self._told: dict[str, tuple[float, float]] = {}
+        self._name = serve.get_replica_context().replica_id.unique_id
+
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Load, certify and switch to the model as configured; called at start and on change."""
+        config = ReplicaConfig.model_validate(user_config)
+        backend, certificate = await asyncio.to_thread(self._load, config)
+        old = self._batcher
+        self._backend, self._certificate, self._config = backend, certificate, config
+        self._batcher = Batcher(backend.logits, config.workers, config.budget)
+        if old is not None:
+            await asyncio.to_thread(old.close)
+
+    def _load(self, config: ReplicaConfig) -> tuple[Backend, Certificate]:
+        raise NotImplementedError
+
+    async def infer(self, call: Call) -> Reply:
+        """Answer every text of a call; one that fails does not fail its neighbours."""
+        start = time.perf_counter()
+        if call.waiting:
+            self._told[call.ingress] = (start, call.waiting)
+        else:
+            self._told.pop(call.ingress, None)
+        texts = [text for request in call.requests for text in request]
+        encoded = await asyncio.to_thread(self._backend.encode, texts)
+        tokenize = time.perf_counter() - start
+        futures = self._loaded.submit(_like(call.requests, encoded))
+        scored = await asyncio.gather(*futures, return_exceptions=True)
+        return _reply(self._name, encoded, scored, len(self._artifacts.manifest.labels), tokenize)
+
+    async def describe(self) -> dict[str, Any]:
+        """How this replica runs the model, for `/info` and `/cluster`."""
+        return {
+            "replica": self._name,
+            "precision": self._backend.precision,
+            "workers": self._config.workers,
+            "threads": self._config.threads,
+            "cpus": _cpus(),
+            "texts": self._loaded.texts,
+            "certificate": self._certificate.as_dict(),
+        }
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Texts in hand and this replica's share of those that wait in the ingresses."""
+        horizon = time.perf_counter() - INGRESS_TOLD_S
+        told = sum(waiting for at, waiting in self._told.values() if at > horizon)
+        return {TEXTS: (self._batcher.texts if self._batcher else 0) + told}
+
+    async def check_health(self) -> None:
+        """Run one golden text past the queue: overload is no illness, a stuck model is."""
+        stuck = self._loaded.stuck
+        if stuck > HEALTH_DEADLINE_S:
+            raise RuntimeError(f"a batch has been running for {stuck:.0f} s")
+        encoded = self._backend.encode(self._artifacts.golden.texts[:1])
+        async with asyncio.timeout(HEALTH_DEADLINE_S):
+            logits = await asyncio.to_thread(self._backend.logits, encoded)
+        if not np.isfinite(logits).all():
+            raise RuntimeError("the model answers with numbers that are none")
+
+    @property
+    def _loaded(self) -> Batcher:
+        if self._batcher is None:
+            raise RuntimeError("the model is not loaded yet")
+        return self._batcher
+
+
+def _cpus() -> float:
+    """CPUs that Ray reserved for this replica."""
+    return float(ray.get_runtime_context().get_assigned_resources().get("CPU", 0.0))
+
+
+def _like(requests: list[list[str]], encoded: list[Encoded]) -> list[list[Encoded]]:
+    rest = iter(encoded)
+    return [[next(rest) for _ in request] for request in requests]
+
+
+def _reply(
+    replica: str,
+    encoded: list[Encoded],
+    scored: list[Scored | BaseException],
+    classes: int,
+    tokenize: float,
+) -> Reply:
+    count = len(scored)
+    reply = Reply(
+        replica=replica,
+        logits=np.full((count, classes), math.nan, dtype=np.float32),
+        queue=np.zeros(count, dtype=np.float32),
+        inference=np.zeros(count, dtype=np.float32),
+        batch_size=np.zeros(count, dtype=np.int32),
+        truncated=[row for row, text in enumerate(encoded) if text.truncated],
+        errors={},
+        tokenize=tokenize * 1000,
+    )
+    for row, result in enumerate(scored):
+        if isinstance(result, BaseException):
+            reply.errors[row] = str(result) or type(result).__name__
+            continue
+        reply.logits[row] = result.logits
+        reply.queue[row] = result.queue * 1000
+        reply.inference[row] = result.inference * 1000
+        reply.batch_size[row] = result.batch_size
+    return reply
+
+
+class TorchClassifier(Classifier):
+    """The model in PyTorch."""
+
+    def _load(self, config: ReplicaConfig) -> tuple[Backend, Certificate]:
+        from serve_app.engine.torch_backend import TorchBackend
+
+        backend = TorchBackend(self._artifacts, config.threads)
+        certificate = certify(backend, self._artifacts)
+        logger.info("%s", certificate)
+        if not certificate.passed:
+            raise RuntimeError(
+                f"torch does not answer here as it did at preparation: {certificate}"
+            )
+        return backend, certificate
+
+
+class OnnxClassifier(Classifier):
+    """The model in ONNX Runtime; falls back to fp32 where int8 is not certified on this CPU."""
+
+    def _load(self, config: ReplicaConfig) -> tuple[Backend, Certificate]:
+        from serve_app.engine.onnx_backend import OnnxBackend
+
+        manifest = self._artifacts.manifest
+        chosen = manifest.precision if config.precision == "prepared" else config.precision
+        fallbacks: list[Precision] = [chosen] if chosen == "fp32" else [chosen, "fp32"]
+        for precision in fallbacks:
+            backend = OnnxBackend(self._artifacts, config.threads, precision)
+            certificate = certify(backend, self._artifacts)
+            if certificate.passed:
+                logger.info("%s", certificate)
+                return backend, certificate
+            logger.warning("%s", certificate)
+        raise RuntimeError(f"ONNX does not answer here as it did at preparation: {certificate}")
+
+
+class Ingress:
+    """Everything a client sees."""
+
+    def __init__(
+        self, model: str, config_hash: str, torch: DeploymentHandle, onnx: DeploymentHandle
+    ) -> None:
+        settings = Settings()
+        name = serve.get_replica_context().replica_id.unique_id
+        self._gateway = Gateway(
+            settings=settings,
+            manifest=Artifacts(model, verify=False).manifest,
+            config_hash=config_hash,
+            dispatchers={
+                backend: Dispatcher(
+                    _caller(handle),
+                    name=name,
+                    texts_per_call=settings.texts_per_call,
+                    calls_per_replica=settings.calls_per_replica,
+                    max_waiting=settings.max_waiting_texts,
+                )
+                for backend, handle in (("transformers", torch), ("onnx", onnx))
+            },
+            describe={"transformers": torch.describe.remote, "onnx": onnx.describe.remote},
+        )
+        logger.info("ingress %s in process %d", name, os.getpid())
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return create_app(self._gateway)
+
+
+def _caller(handle: DeploymentHandle) -> Any:
+    async def call(message: Call) -> Reply:
+        for attempt in (1, 2):
+            try:
+                reply: Reply = await handle.infer.remote(message)
+                return reply
+            except RayActorError as error:
+                # Ray does not retry what a replica had accepted. Inference is idempotent.
+                if attempt == 2:
+                    raise BackendError("two replicas died while they had the request") from error
+            except (BackPressureError, DeploymentUnavailableError) as error:
+                raise BackendError(str(error)) from error
+        raise AssertionError("unreachable")
+
+    return call

@@ -1,0 +1,228 @@
+"""From the ingress to the replicas of one backend: many waiting texts in few calls.
+
+A call to a replica costs several milliseconds of CPU whatever it carries, so texts that wait are
+carried together. Only a few calls are in flight for each replica: enough to keep its workers
+busy, few enough that what arrives later can still go first (see `fair_queue`).
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from serve_app.engine.fair_queue import FairQueue
+from serve_app.messages import Call, Floats, Reply
+
+REPLICA_SEEN_S = 10.0
+"""A replica that answered nothing for so long is no longer counted."""
+HEAD = 8
+"""The first texts of a request may use one call more than the rest, so that a short request
+does not wait for a long one's call to return."""
+
+
+class OverloadedError(Exception):
+    """The queue is full; `retry_after` is the seconds until there should be room."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"the queue is full; there should be room in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class BackendError(Exception):
+    """The replicas could not answer; the message is for the client."""
+
+
+@dataclass(slots=True)
+class Answers:
+    """One request's rows, in order. Times in ms are those of the text that was answered last.
+
+    Attributes:
+        logits: [texts, classes].
+        batch_size: texts in the batch of the last text.
+        truncated: how many texts were longer than the model's maximum length.
+        errors: index to message, for texts the model failed on.
+    """
+
+    logits: Floats
+    queue: float = 0.0
+    tokenize: float = 0.0
+    inference: float = 0.0
+    batch_size: int = 0
+    truncated: int = 0
+    errors: dict[int, str] = field(default_factory=dict)
+
+
+class _Request:
+    __slots__ = ("answers", "future", "left", "since", "texts")
+
+    def __init__(self, texts: Sequence[str], future: "asyncio.Future[Answers]") -> None:
+        self.texts = texts
+        self.future = future
+        self.left = len(texts)
+        self.since = time.perf_counter()
+        self.answers: Answers | None = None
+
+    def fill(self, index: int, reply: Reply, row: int, waited: float) -> None:
+        if self.answers is None:
+            shape = (len(self.texts), reply.logits.shape[1])
+            self.answers = Answers(np.empty(shape, dtype=np.float32))
+        answers = self.answers
+        answers.logits[index] = reply.logits[row]
+        if row in reply.errors:
+            answers.errors[index] = reply.errors[row]
+        self.left -= 1
+        if self.left == 0:
+            answers.queue = waited + float(reply.queue[row])
+            answers.tokenize = reply.tokenize
+            answers.inference = float(reply.inference[row])
+            answers.batch_size = int(reply.batch_size[row])
+            if not self.future.done():
+                self.future.set_result(answers)
+
+
+class Dispatcher:
+    """Carries the texts of requests to one backend's replicas. Belongs to one event loop.
+
+    Args:
+        call: sends a call to some replica of the backend.
+        name: of this ingress.
+        texts_per_call, calls_per_replica, max_waiting: see `Settings`.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[Call], Awaitable[Reply]],
+        *,
+        name: str,
+        texts_per_call: int,
+        calls_per_replica: int,
+        max_waiting: int,
+    ) -> None:
+        self._call = call
+        self._name = name
+        self._texts_per_call = texts_per_call
+        self._calls_per_replica = calls_per_replica
+        self._max_waiting = max_waiting
+        self._queue: FairQueue[tuple[_Request, int]] = FairQueue()
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._replicas: dict[str, float] = {}
+        self._rate = _Rate()
+        self._pumping = False
+        self.waiting = 0
+        """Texts that are not yet answered."""
+
+    async def infer(self, texts: Sequence[str], within: float) -> Answers:
+        """Answer the texts of one request.
+
+        Raises:
+            OverloadedError: too many texts wait already; nothing was queued.
+            BackendError: no replica could answer.
+            TimeoutError: not all were answered in `within` seconds; those that still
+                wait are dropped.
+        """
+        # A request that alone exceeds the queue is let in when the queue is empty.
+        if self.waiting and self.waiting + len(texts) > self._max_waiting:
+            raise OverloadedError(self._rate.seconds_for(self.waiting))
+        loop = asyncio.get_running_loop()
+        request = _Request(texts, loop.create_future())
+        self._queue.add((request, index) for index in range(len(texts)))
+        self.waiting += len(texts)
+        if not self._pumping:  # those that arrive in one turn of the loop go together
+            self._pumping = True
+            loop.call_soon(self._pump)
+        try:
+            async with asyncio.timeout(within):
+                return await request.future
+        finally:
+            self.waiting -= len(texts)
+
+    @property
+    def replicas(self) -> int:
+        """Replicas that answered lately; 1 if none did."""
+        horizon = time.monotonic() - REPLICA_SEEN_S
+        self._replicas = {name: at for name, at in self._replicas.items() if at > horizon}
+        return max(1, len(self._replicas))
+
+    def _pump(self) -> None:
+        self._pumping = False
+        limit = self._calls_per_replica * self.replicas
+        while self._queue and len(self._in_flight) <= limit:
+            _, rank = self._queue.first()
+            if len(self._in_flight) == limit and rank >= HEAD:
+                return
+            items = self._take()
+            if items:
+                task = asyncio.get_running_loop().create_task(self._carry(items))
+                self._in_flight.add(task)
+                task.add_done_callback(self._landed)
+
+    def _landed(self, task: "asyncio.Task[None]") -> None:
+        self._in_flight.discard(task)
+        self._pump()
+
+    def _take(self) -> list[tuple[_Request, list[int]]]:
+        """The next texts, by request."""
+        taken: dict[_Request, list[int]] = {}
+        texts = 0
+        while self._queue and texts < self._texts_per_call:
+            request, index = self._queue.pop()
+            if not request.future.done():
+                taken.setdefault(request, []).append(index)
+                texts += 1
+        return list(taken.items())
+
+    async def _carry(self, items: list[tuple[_Request, list[int]]]) -> None:
+        sent = time.perf_counter()
+        call = Call(
+            requests=[[request.texts[i] for i in indices] for request, indices in items],
+            ingress=self._name,
+            waiting=len(self._queue) / self.replicas,
+        )
+        try:
+            reply = await self._call(call)
+        except Exception as error:  # whatever it was, the clients must hear of it
+            for request, _ in items:
+                if not request.future.done():
+                    request.future.set_exception(
+                        error if isinstance(error, BackendError) else BackendError(str(error))
+                    )
+            return
+        self._replicas[reply.replica] = time.monotonic()
+        row = 0
+        truncated = set(reply.truncated)
+        for request, indices in items:
+            waited = (sent - request.since) * 1000
+            for index in indices:
+                request.fill(index, reply, row, waited)
+                if row in truncated and request.answers is not None:
+                    request.answers.truncated += 1
+                row += 1
+        self._rate.add(row)
+
+
+class _Rate:
+    """Texts a second of late, from counts of the last two windows."""
+
+    WINDOW_S = 2.0
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._now = 0
+        self._before = 0.0
+
+    def add(self, texts: int) -> None:
+        elapsed = time.monotonic() - self._since
+        if elapsed >= self.WINDOW_S:
+            self._before = self._now / elapsed
+            self._since += elapsed
+            self._now = 0
+        self._now += texts
+
+    def seconds_for(self, texts: int) -> int:
+        """Whole seconds, at least 1, until so many texts are answered."""
+        elapsed = time.monotonic() - self._since
+        rate = max(self._before, self._now / max(elapsed, self.WINDOW_S), 1.0)
+        return max(1, math.ceil(texts / rate))

@@ -1,0 +1,59 @@
+"""The model in ONNX Runtime, fp32 or int8 with one activation scale per token."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import onnxruntime as ort
+
+from serve_app.engine.artifacts import Artifacts, Precision
+from serve_app.engine.backend import Encoded
+from serve_app.engine.postprocess import Logits
+from serve_app.engine.tokenizer import Tokenizer
+
+
+class OnnxBackend:
+    """`Backend` over one ONNX Runtime session.
+
+    Raises:
+        ArtifactError: the folder has no model of that precision.
+    """
+
+    name = "onnx"
+
+    def __init__(self, artifacts: Artifacts, threads: int, precision: Precision) -> None:
+        self.threads = threads
+        self.precision: str = precision
+        self._session = ort.InferenceSession(
+            artifacts.onnx(precision),
+            session_options(threads),
+            providers=["CPUExecutionProvider"],
+            # At load ONNX Runtime would fuse Add + LayerNormalization into an operator that is
+            # several times slower on the CPU.
+            disabled_optimizers=["SkipLayerNormFusion"],
+        )
+        self._inputs = {node.name for node in self._session.get_inputs()}
+        config = json.loads((artifacts.torch / "config.json").read_text(encoding="utf-8"))
+        self._tokenizer = Tokenizer(
+            artifacts.torch, artifacts.manifest.max_length, config.get("pad_token_id") or 0
+        )
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        return self._tokenizer.encode(texts)
+
+    def logits(self, batch: Sequence[Encoded]) -> Logits:
+        ids, mask = self._tokenizer.pad(batch)
+        feed = {"input_ids": ids, "attention_mask": mask}
+        if "token_type_ids" in self._inputs:
+            feed["token_type_ids"] = np.zeros_like(ids)  # a lone text is all one segment
+        return np.asarray(self._session.run(["logits"], feed)[0], dtype=np.float32)
+
+
+def session_options(threads: int) -> ort.SessionOptions:
+    """ONNX Runtime's options for a replica that shares its machine with others."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A spinning thread takes the core that the neighbour's model needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options

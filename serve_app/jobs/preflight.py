@@ -1,0 +1,78 @@
+"""What would keep `sentiment run` from starting, each in one sentence with its remedy."""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+
+import psutil
+
+LEAST_MEMORY = 3_500_000_000
+
+
+class NotPossibleError(Exception):
+    """The service cannot be started here; the message says why and what to do."""
+
+
+def check(ports: Mapping[str, tuple[str, int]], cpus_needed: float, cpus: int) -> list[str]:
+    """Look before anything is started.
+
+    Args:
+        ports: what each is for -> (host, port).
+        cpus_needed: of the first replica of every deployment.
+        cpus: that Ray may reserve.
+
+    Returns:
+        Warnings, a sentence each.
+
+    Raises:
+        NotPossibleError: a port is taken or the machine has too few CPUs.
+    """
+    if cpus_needed > cpus:
+        raise NotPossibleError(
+            f"The deployments ask for {cpus_needed:g} CPUs and this machine has {cpus}: lower"
+            " num_cpus in serve_config.local.yaml."
+        )
+    for purpose, (host, port) in ports.items():
+        if _taken(host, port):
+            raise NotPossibleError(
+                f"Port {port} ({purpose}) is in use{_by_whom(port)}: end that process, or choose"
+                " another port (see `sentiment run --help`)."
+            )
+    memory = psutil.virtual_memory().available
+    if memory < LEAST_MEMORY:
+        return [f"Only {memory / 1e9:.1f} GB of memory are free; the service takes about 3.5 GB."]
+    return []
+
+
+def cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _taken(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return True
+    return False
+
+
+def _by_whom(port: int) -> str:
+    process = next(_listeners(port), None)
+    if process is None:
+        return ""
+    name = process.name()
+    leftover = ", left over from an earlier run," if name == "haproxy" else ""
+    return f" by {name}{leftover} (process {process.pid})"
+
+
+def _listeners(port: int) -> Iterator[psutil.Process]:
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.Error:  # not allowed to see other users' sockets
+        connections = []
+    for connection in connections:
+        if connection.laddr and connection.laddr.port == port and connection.pid:
+            yield psutil.Process(connection.pid)

@@ -1,0 +1,205 @@
+"""`sentiment run`: the whole service on this machine, until Ctrl-C.
+
+Prepares the model if that was not done, starts Ray Serve and the Streamlit page, prints where they
+answer, streams their logs and ends everything it started.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from serve_app.jobs import preflight
+from serve_app.local_cluster import ClusterError, LocalCluster
+from serve_app.serve_config import BASE, LOCAL, ROOT, Config, least_cpus, load
+
+BUNDLED = ROOT / "models" / "sst2-minilm"
+PREPARED = ROOT / ".cache" / "prepared"
+START_S = 180.0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Returns 0 after Ctrl-C or SIGTERM, 1 where the service could not be started."""
+    options = _parser().parse_args(argv)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    begin = time.monotonic()
+    config = load(BASE, LOCAL, {"http_options": {"host": options.host, "port": options.port}})
+    page = options.page and find_spec("streamlit") is not None
+    ports = {
+        "API": (options.host, options.port),
+        "dashboard": ("127.0.0.1", options.dashboard_port),
+    }
+    if page:
+        ports["page"] = (options.host, options.page_port)
+    try:
+        for warning in preflight.check(ports, least_cpus(config), preflight.cpus()):
+            _say(warning)
+        _warn_of_open_ports(options.host)
+        folder = _prepare(options.model)
+        if stopped.is_set():
+            return 0
+        return _serve(options, config, folder, page, begin, stopped)
+    except (preflight.NotPossibleError, ClusterError) as error:
+        _say(str(error))
+        return 1
+
+
+def _serve(
+    options: argparse.Namespace,
+    config: Config,
+    folder: Path,
+    page: bool,
+    begin: float,
+    stopped: threading.Event,
+) -> int:
+    _say("Starting Ray Serve …")
+    pages: list[subprocess.Popen[bytes]] = []
+    api = f"http://{_reachable(options.host)}:{options.port}"
+    try:
+        with LocalCluster(
+            config,
+            {"SENTIMENT_MODEL": str(folder), **_own_environment()},
+            dashboard_port=options.dashboard_port,
+            logs=True,
+        ) as cluster:
+            if page:
+                pages.append(_start_page(options, api))
+            going_on = _until(stopped, pages)
+            up = cluster.wait(START_S, going_on) and _answers(f"{api}/ready", going_on)
+            if up and page:
+                up = _answers(
+                    f"http://{_reachable(options.host)}:{options.page_port}/_stcore/health",
+                    going_on,
+                )
+            if up:
+                _say_where(options, api, page, time.monotonic() - begin)
+            while going_on():
+                stopped.wait(0.5)
+            _say("Stopping …")
+    finally:
+        for process in pages:
+            process.terminate()
+        for process in pages:
+            process.wait(timeout=10)
+    if not stopped.is_set():
+        raise ClusterError("The page's process ended by itself; its last lines say why.")
+    _say("Stopped.")
+    return 0
+
+
+def _prepare(model: str) -> Path:
+    """Prepare the model in a process of its own, whose memory is free again afterwards.
+
+    Raises:
+        ClusterError: preparation failed and has said why.
+    """
+    name = Path(model).name if Path(model).is_dir() else model.replace("/", "--")
+    folder = PREPARED / name
+    command = [sys.executable, "-m", "serve_app.cli", "prepare", "--model", model]
+    if subprocess.run([*command, "--output", str(folder)], check=False).returncode:
+        raise ClusterError("The model could not be prepared.")
+    return folder
+
+
+def _start_page(options: argparse.Namespace, api: str) -> "subprocess.Popen[bytes]":
+    environment = {
+        **os.environ,
+        "SENTIMENT_UI_API_URL": os.environ.get("SENTIMENT_UI_API_URL", api),
+        "SENTIMENT_UI_DASHBOARD_URL": os.environ.get(
+            "SENTIMENT_UI_DASHBOARD_URL", f"http://127.0.0.1:{options.dashboard_port}"
+        ),
+    }
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "ui" / "app.py")]
+    flags = {
+        "server.port": options.page_port,
+        "server.address": options.host,
+        "server.headless": "true",
+        "browser.gatherUsageStats": "false",
+    }
+    # Its own session: Ctrl-C is for us to hear, and we end it in order.
+    return subprocess.Popen(
+        command + [f"--{key}={value}" for key, value in flags.items()],
+        env=environment,
+        cwd=ROOT / "ui",
+        start_new_session=True,
+    )
+
+
+def _until(
+    stopped: threading.Event, children: Sequence["subprocess.Popen[bytes]"]
+) -> Callable[[], bool]:
+    return lambda: not stopped.is_set() and all(child.poll() is None for child in children)
+
+
+def _answers(url: str, going_on: Callable[[], bool]) -> bool:
+    """Wait until `url` answers 200; False if `going_on` says to give up."""
+    while going_on():
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return True
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.1)
+    return False
+
+
+def _own_environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key.startswith("SENTIMENT_")}
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host == "0.0.0.0" else host
+
+
+def _warn_of_open_ports(host: str) -> None:
+    if host == "0.0.0.0":
+        _say(
+            "HOST=0.0.0.0: the API and the page are open to whoever reaches this machine;"
+            " set SENTIMENT_AUTH to ask for keys."
+        )
+    _say(
+        "Ray's own ports listen on every interface, and so do HAProxy's statistics (read only)."
+        " Ray's ask for the token in ~/.ray/auth_token, as the dashboard does."
+    )
+
+
+def _say_where(options: argparse.Namespace, api: str, page: bool, seconds: float) -> None:
+    lines = ["", f"Ready after {seconds:.0f} s:", f"  API        {api}/docs"]
+    if page:
+        lines.append(f"  page       http://{_reachable(options.host)}:{options.page_port}")
+    lines += [
+        f"  dashboard  http://127.0.0.1:{options.dashboard_port}",
+        "",
+        "  curl -s -H 'Content-Type: application/json' -d '{\"input\": \"A lovely film.\"}' \\",
+        f"    {api}/onnx/infer",
+        "",
+        "Ctrl-C ends all of it.",
+        "",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+def _say(sentence: str) -> None:
+    print(f"sentiment: {sentence}", file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sentiment run", description="Serve on this machine, until Ctrl-C."
+    )
+    parser.add_argument("--model", default=str(BUNDLED), help="hub id or folder to serve")
+    parser.add_argument("--host", default="127.0.0.1", help="where API and page listen")
+    parser.add_argument("--port", type=int, default=8000, help="of the API")
+    parser.add_argument("--page-port", type=int, default=8501, help="of the Streamlit page")
+    parser.add_argument("--dashboard-port", type=int, default=8265, help="of the Ray dashboard")
+    parser.add_argument("--no-page", dest="page", action="store_false", help="the API alone")
+    return parser

@@ -1,0 +1,75 @@
+"""The Serve configuration: `serve_config.yaml` with an override laid over it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+BASE = ROOT / "serve_config.yaml"
+LOCAL = ROOT / "serve_config.local.yaml"
+
+Config = dict[str, Any]
+
+
+def load(base: Path = BASE, *overrides: Path | Config) -> Config:
+    """The configuration as it is applied, with its own hash among the application's arguments.
+
+    Mappings are merged key by key; lists of named things (applications, deployments) by name.
+    """
+    config: Config = yaml.safe_load(base.read_text(encoding="utf-8"))
+    for override in overrides:
+        if isinstance(override, Path):
+            override = yaml.safe_load(override.read_text(encoding="utf-8"))
+        config = merge(config, override)
+    digest = hash_of(config)
+    for application in config["applications"]:
+        application["args"] = {**application.get("args", {}), "config_hash": digest}
+    return config
+
+
+def merge(base: Any, override: Any) -> Any:
+    """`override` laid over `base`.
+
+    Raises:
+        KeyError: it names an application or deployment that `base` has not.
+    """
+    if isinstance(base, Mapping) and isinstance(override, Mapping):
+        merged = dict(base)
+        for key, value in override.items():
+            merged[key] = merge(base[key], value) if key in base else value
+        return merged
+    if _named(base) and _named(override):
+        items = {item["name"]: item for item in base}
+        for item in override:
+            if item["name"] not in items:
+                raise KeyError(f"the override names {item['name']!r}, which is not in the base")
+            items[item["name"]] = merge(items[item["name"]], item)
+        return list(items.values())
+    return override
+
+
+def hash_of(config: Config) -> str:
+    """12 hex digits that change with any value of the configuration, but not with its layout."""
+    text = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def least_cpus(config: Config) -> float:
+    """CPUs that the first replica of every deployment needs together."""
+    total: float = sum(
+        float(deployment["ray_actor_options"]["num_cpus"])
+        * deployment.get(
+            "num_replicas", deployment.get("autoscaling_config", {}).get("min_replicas", 1)
+        )
+        for application in config["applications"]
+        for deployment in application["deployments"]
+    )
+    return total
+
+
+def _named(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, Mapping) and "name" in v for v in value)

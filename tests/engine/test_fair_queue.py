@@ -1,0 +1,40 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serve_app.engine.fair_queue import FairQueue
+
+
+def drain(queue: FairQueue[str]) -> list[str]:
+    return [queue.pop() for _ in range(len(queue))]
+
+
+def test_lists_advance_side_by_side() -> None:
+    queue: FairQueue[str] = FairQueue()
+    queue.add(["a0", "a1", "a2"])
+    queue.add(["b0", "b1", "b2"])
+    assert drain(queue) == ["a0", "b0", "a1", "b1", "a2", "b2"]
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(), max_size=20), st.booleans()), max_size=10))
+def test_every_item_leaves_once_and_each_request_in_its_order(
+    requests: list[tuple[list[int], bool]],
+) -> None:
+    queue: FairQueue[tuple[int, int, int]] = FairQueue()
+    left: list[tuple[int, int, int]] = []
+    for number, (request, pop) in enumerate(requests):
+        queue.add((number, index, item) for index, item in enumerate(request))
+        if queue and pop:
+            left.append(queue.pop())
+    left += [queue.pop() for _ in range(len(queue))]
+    for number, (request, _) in enumerate(requests):
+        assert [item for n, _, item in left if n == number] == request
+
+
+@given(st.integers(1, 300), st.integers(0, 299))
+def test_a_single_waits_for_at_most_one_text_of_a_list(length: int, gone: int) -> None:
+    queue: FairQueue[str] = FairQueue()
+    queue.add(["bulk"] * length)
+    for _ in range(min(gone, length)):
+        queue.pop()
+    queue.add(["single"])
+    assert "single" in [queue.pop() for _ in range(min(2, len(queue)))]

@@ -1,0 +1,72 @@
+"""One real Ray Serve application for the session, over real HTTP, beside whatever else runs."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from serve_app.local_cluster import LocalCluster, free_port
+from serve_app.serve_config import BASE, LOCAL, Config, load
+
+QUICK = {
+    "autoscaling_config": {
+        "upscale_delay_s": 1,
+        "downscale_delay_s": 2,
+        "look_back_period_s": 2,
+        "target_ongoing_requests": 8,
+    },
+    "health_check_period_s": 1,
+    "health_check_timeout_s": 4,
+    "graceful_shutdown_timeout_s": 1,
+}
+
+
+@dataclass(frozen=True)
+class Service:
+    """The running application."""
+
+    url: str
+    cluster: LocalCluster
+
+    def post(self, path: str, body: object = None, **options: object) -> requests.Response:
+        if body is not None:
+            options["json"] = body
+        return requests.post(self.url + path, timeout=60, **options)  # type: ignore[arg-type]
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(self.url + path, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def config() -> Config:
+    """The local configuration on a free port, with delays that a test can wait for."""
+    deployments = [{"name": name, **QUICK} for name in ("TorchClassifier", "OnnxClassifier")]
+    return load(
+        BASE,
+        LOCAL,
+        {
+            "http_options": {"port": free_port()},
+            "applications": [{"name": "sentiment", "deployments": deployments}],
+        },
+    )
+
+
+@pytest.fixture(scope="session")
+def service(prepared: Path, config: Config) -> Iterator[Service]:
+    cpus = max(2, len(os.sched_getaffinity(0)))
+    port = config["http_options"]["port"]
+    with LocalCluster(
+        config,
+        {
+            "SENTIMENT_MODEL": str(prepared),
+            "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
+        },
+        dashboard_port=free_port(),
+        cpus=cpus,
+        logs=False,
+    ) as cluster:
+        cluster.wait(120)
+        yield Service(f"http://127.0.0.1:{port}", cluster)

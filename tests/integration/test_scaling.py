@@ -1,0 +1,75 @@
+"""Replicas follow the texts that wait, each backend on its own; none is lost meanwhile."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psutil
+from ray import serve
+from ray.serve.schema import ApplicationStatusOverview
+
+from tests.integration.conftest import Service
+from tests.integration.waiting import until
+
+
+def running(deployment: str) -> int:
+    application: ApplicationStatusOverview = serve.status().applications["sentiment"]
+    return int(application.deployments[deployment].replica_states.get("RUNNING", 0))
+
+
+@contextmanager
+def load(service: Service, backend: str, clients: int) -> Iterator[list[int]]:
+    """Clients that ask without pause; yields the status of every answer."""
+    statuses: list[int] = []
+    ended = threading.Event()
+
+    def ask(n: int) -> None:
+        while not ended.is_set():
+            text = f"client {n} says it was good " + "and long " * (n % 7)
+            statuses.append(service.post(f"/{backend}/infer", {"input": [text] * 4}).status_code)
+
+    with ThreadPoolExecutor(clients) as pool:
+        jobs = [pool.submit(ask, n) for n in range(clients)]
+        try:
+            yield statuses
+        finally:
+            ended.set()
+        for job in jobs:
+            job.result()
+
+
+def test_load_on_one_backend_scales_that_one_alone_and_back(service: Service) -> None:
+    until(lambda: running("OnnxClassifier") == 1 and running("TorchClassifier") == 1)
+    torch_seen = set()
+    with load(service, "onnx", 16) as statuses:
+
+        def scaled() -> bool:
+            torch_seen.add(running("TorchClassifier"))
+            return running("OnnxClassifier") == 2
+
+        until(scaled, 90)
+        count = len(statuses)
+        until(lambda: len(statuses) > count + 50)
+    until(lambda: running("OnnxClassifier") == 1, 90)
+    torch_seen.add(running("TorchClassifier"))
+    assert torch_seen == {1}
+    assert set(statuses) == {200}
+
+
+def replicas(service: Service, deployment: str) -> list[psutil.Process]:
+    name = f"ray::ServeReplica:sentiment:{deployment}"
+    return [p for p in service.cluster.processes if " ".join(p.cmdline()).startswith(name)]
+
+
+def test_a_replica_that_dies_or_hangs_is_replaced_and_no_request_is_lost(service: Service) -> None:
+    until(lambda: running("OnnxClassifier") == 1)
+    with load(service, "onnx", 16) as statuses:
+        until(lambda: running("OnnxClassifier") == 2, 90)
+        before = replicas(service, "OnnxClassifier")
+        before[0].kill()
+        count = len(statuses)
+        until(lambda: len(statuses) > count + 100)
+        until(lambda: running("OnnxClassifier") == 2, 90)
+        assert set(statuses) == {200}
+    until(lambda: running("OnnxClassifier") == 1, 90)

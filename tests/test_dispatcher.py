@@ -1,0 +1,171 @@
+"""The dispatcher against a replica that answers [length of the text] when it is let."""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from serve_app.dispatcher import Answers, BackendError, Dispatcher, OverloadedError
+from serve_app.messages import Call, Reply
+
+
+class Replica:
+    def __init__(self, names: Sequence[str] = ("a",)) -> None:
+        self.calls: list[Call] = []
+        self.names = names
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.fault: Exception | None = None
+
+    async def __call__(self, call: Call) -> Reply:
+        self.calls.append(call)
+        await self.may_answer.wait()
+        if self.fault:
+            raise self.fault
+        texts = [text for request in call.requests for text in request]
+        return Reply(
+            replica=self.names[len(self.calls) % len(self.names)],
+            logits=np.array([[len(text)] for text in texts], dtype=np.float32),
+            queue=np.ones(len(texts), dtype=np.float32),
+            inference=np.ones(len(texts), dtype=np.float32),
+            batch_size=np.ones(len(texts), dtype=np.int32),
+            truncated=[row for row, text in enumerate(texts) if len(text) > 99],
+            errors={row: "bad" for row, text in enumerate(texts) if text == "bad"},
+            tokenize=0.5,
+        )
+
+
+def dispatcher(replica: Replica, max_waiting: int = 10_000) -> Dispatcher:
+    return Dispatcher(
+        replica, name="i", texts_per_call=8, calls_per_replica=2, max_waiting=max_waiting
+    )
+
+
+def rows(answers: Answers) -> list[float]:
+    return [float(row[0]) for row in answers.logits]
+
+
+async def settle() -> None:
+    """Let everything run that can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_each_request_gets_its_own_rows_in_order() -> None:
+    replica = Replica()
+    it = dispatcher(replica)
+    requests = [["x" * (n + m) for m in range(1, 2 + n % 23)] for n in range(1, 120)]
+    answers = await asyncio.gather(*(it.infer(texts, 10) for texts in requests))
+    assert [rows(answer) for answer in answers] == [[len(text) for text in texts] for texts in requests]
+    assert it.waiting == 0
+
+
+async def test_texts_that_arrive_together_ride_in_one_call() -> None:
+    replica = Replica()
+    it = dispatcher(replica)
+    await asyncio.gather(*(it.infer(["x"], 10) for _ in range(8)))
+    assert [sum(map(len, call.requests)) for call in replica.calls] == [8]
+
+
+async def test_few_calls_are_in_flight_and_the_next_carries_what_waits() -> None:
+    replica = Replica()
+    it = dispatcher(replica)
+    replica.may_answer.clear()
+    tasks = [asyncio.create_task(it.infer(["x"] * 100, 10))]
+    await settle()
+    assert len(replica.calls) == 2
+    single = asyncio.create_task(it.infer(["single"], 10))
+    await settle()
+    assert len(replica.calls) == 3, "a short request may use one call more"
+    assert ["single"] in replica.calls[2].requests
+    replica.may_answer.set()
+    await asyncio.gather(*tasks, single)
+
+
+async def test_a_full_queue_refuses_at_once_and_says_when_to_return() -> None:
+    replica = Replica()
+    it = dispatcher(replica, max_waiting=10)
+    replica.may_answer.clear()
+    waiting = asyncio.create_task(it.infer(["x"] * 10, 10))
+    await settle()
+    with pytest.raises(OverloadedError) as refused:
+        await it.infer(["x"], 10)
+    assert refused.value.retry_after >= 1
+    replica.may_answer.set()
+    await waiting
+    assert rows(await it.infer(["x"], 10)) == [1]
+
+
+async def test_a_request_larger_than_the_queue_is_let_in_when_it_is_empty() -> None:
+    it = dispatcher(Replica(), max_waiting=10)
+    assert len(rows(await it.infer(["x"] * 50, 10))) == 50
+
+
+async def test_a_timeout_gives_its_places_back() -> None:
+    replica = Replica()
+    it = dispatcher(replica)
+    replica.may_answer.clear()
+    blocked = [asyncio.create_task(it.infer(["x"] * 8, 10)) for _ in range(3)]
+    await settle()
+    with pytest.raises(TimeoutError):
+        await it.infer(["late"] * 9, 0.01)
+    replica.may_answer.set()
+    await asyncio.gather(*blocked)
+    carried = [text for call in replica.calls for request in call.requests for text in request]
+    assert carried.count("late") < 9, "what still waited was dropped"
+    assert it.waiting == 0
+
+
+async def test_a_client_that_hangs_up_harms_nobody() -> None:
+    replica = Replica()
+    it = dispatcher(replica)
+    replica.may_answer.clear()
+    gone = asyncio.create_task(it.infer(["gone"], 10))
+    here = asyncio.create_task(it.infer(["here"], 10))
+    await settle()
+    gone.cancel()
+    replica.may_answer.set()
+    assert rows(await here) == [4]
+    assert it.waiting == 0
+
+
+async def test_a_dead_backend_fails_its_requests_and_the_next_is_served() -> None:
+    replica = Replica()
+    it = dispatcher(replica)
+    replica.fault = RuntimeError("gone")
+    with pytest.raises(BackendError, match="gone"):
+        await it.infer(["x"] * 20, 10)
+    replica.fault = None
+    assert rows(await it.infer(["x"], 10)) == [1]
+
+
+async def test_one_failed_text_is_told_by_its_index() -> None:
+    answers = await dispatcher(Replica()).infer(["good", "bad", "y" * 100], 10)
+    assert answers.errors == {1: "bad"}
+    assert answers.truncated == 1
+
+
+async def test_calls_grow_with_the_replicas_that_answer() -> None:
+    replica = Replica(names=("a", "b", "c"))
+    it = dispatcher(replica)
+    await asyncio.gather(*(it.infer(["x"], 10) for _ in range(40)))
+    assert it.replicas == 3
+    replica.calls.clear()
+    replica.may_answer.clear()
+    task = asyncio.create_task(it.infer(["x"] * 100, 10))
+    await settle()
+    assert len(replica.calls) == 6
+    replica.may_answer.set()
+    await task
+
+
+async def test_what_waits_is_told_to_the_autoscaler() -> None:
+    replica = Replica()
+    it = dispatcher(replica)
+    replica.may_answer.clear()
+    task = asyncio.create_task(it.infer(["x"] * 40, 10))
+    await settle()
+    assert [call.waiting for call in replica.calls] == [24, 24]
+    replica.may_answer.set()
+    await task
