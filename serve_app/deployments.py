@@ -224,7 +224,8 @@ class Ingress:
             dispatchers={
                 backend: Dispatcher(
                     _caller(handle),
-                    name=name,
+                    backend=backend,
+                    ingress=name,
                     texts_per_call=settings.texts_per_call,
                     calls_per_replica=settings.calls_per_replica,
                     max_waiting=settings.max_waiting_texts,

@@ -41,12 +41,14 @@ class Answers:
 
     Attributes:
         logits: [texts, classes].
+        backend: who answered, as `X-Backend` says it.
         batch_size: texts in the batch of the last text.
         truncated: how many texts were longer than the model's maximum length.
         errors: index to message, for texts the model failed on.
     """
 
     logits: Floats
+    backend: str
     queue: float = 0.0
     tokenize: float = 0.0
     inference: float = 0.0
@@ -56,9 +58,12 @@ class Answers:
 
 
 class _Request:
-    __slots__ = ("answers", "future", "left", "since", "texts")
+    __slots__ = ("answers", "backend", "future", "left", "since", "texts")
 
-    def __init__(self, texts: Sequence[str], future: "asyncio.Future[Answers]") -> None:
+    def __init__(
+        self, texts: Sequence[str], future: "asyncio.Future[Answers]", backend: str
+    ) -> None:
+        self.backend = backend
         self.texts = texts
         self.future = future
         self.left = len(texts)
@@ -68,7 +73,7 @@ class _Request:
     def fill(self, index: int, reply: Reply, row: int, waited: float) -> None:
         if self.answers is None:
             shape = (len(self.texts), reply.logits.shape[1])
-            self.answers = Answers(np.empty(shape, dtype=np.float32))
+            self.answers = Answers(np.empty(shape, dtype=np.float32), self.backend)
         answers = self.answers
         answers.logits[index] = reply.logits[row]
         if row in reply.errors:
@@ -88,7 +93,8 @@ class Dispatcher:
 
     Args:
         call: sends a call to some replica of the backend.
-        name: of this ingress.
+        backend: its name.
+        ingress: the name of this ingress.
         texts_per_call, calls_per_replica, max_waiting: see `Settings`.
     """
 
@@ -96,13 +102,15 @@ class Dispatcher:
         self,
         call: Callable[[Call], Awaitable[Reply]],
         *,
-        name: str,
+        backend: str,
+        ingress: str,
         texts_per_call: int,
         calls_per_replica: int,
         max_waiting: int,
     ) -> None:
         self._call = call
-        self._name = name
+        self._backend = backend
+        self._ingress = ingress
         self._texts_per_call = texts_per_call
         self._calls_per_replica = calls_per_replica
         self._max_waiting = max_waiting
@@ -127,7 +135,7 @@ class Dispatcher:
         if self.waiting and self.waiting + len(texts) > self._max_waiting:
             raise OverloadedError(self._rate.seconds_for(self.waiting))
         loop = asyncio.get_running_loop()
-        request = _Request(texts, loop.create_future())
+        request = _Request(texts, loop.create_future(), self._backend)
         self._queue.add((request, index) for index in range(len(texts)))
         self.waiting += len(texts)
         if not self._pumping:  # those that arrive in one turn of the loop go together
@@ -178,7 +186,7 @@ class Dispatcher:
         sent = time.perf_counter()
         call = Call(
             requests=[[request.texts[i] for i in indices] for request, indices in items],
-            ingress=self._name,
+            ingress=self._ingress,
             waiting=len(self._queue) / self.replicas,
         )
         try:

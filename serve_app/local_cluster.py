@@ -22,6 +22,24 @@ OBJECT_STORE_BYTES = 100_000_000
 """Requests are small and travel past the object store; Ray would take a third of the memory."""
 
 
+ENVIRONMENT = {
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_LOG_TO_STDERR": "1",
+    "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Whoever reaches Ray's ports could run code here: they ask for a token.
+    "RAY_AUTH_MODE": "token",
+}
+"""What every process of the cluster must find in its environment, this one included."""
+
+
+def set_environment() -> None:
+    """Put `ENVIRONMENT` in place. Ray reads it when it is imported: call this before."""
+    os.environ.update(ENVIRONMENT)
+
+
 class ClusterError(Exception):
     """The cluster or the application could not be started; the message is a sentence."""
 
@@ -137,14 +155,9 @@ class LocalCluster:
         return "ray" in command or str(self._folder) in command
 
     def _start(self) -> None:
-        # Ray reads these when it is imported, in every process of the cluster.
+        set_environment()
         os.environ.update(
             {
-                "RAY_SERVE_ENABLE_HA_PROXY": "1",
-                "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-                "RAY_SERVE_LOG_TO_STDERR": "1",
-                "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
-                "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
                 "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(self._folder / "haproxy.cfg"),
                 "RAY_SERVE_HAPROXY_SOCKET_PATH": str(self._folder / "h.sock"),
                 "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(self._folder),
@@ -153,9 +166,6 @@ class LocalCluster:
                 "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
                 "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
                 "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(free_port()),
-                "RAY_USAGE_STATS_ENABLED": "0",
-                # Whoever reaches Ray's ports could run code here: they ask for a token.
-                "RAY_AUTH_MODE": "token",
                 **self._environment,
             }
         )

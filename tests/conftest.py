@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from serve_app.local_cluster import set_environment
+
+set_environment()  # before any test imports Ray
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

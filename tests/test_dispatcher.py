@@ -38,7 +38,12 @@ class Replica:
 
 def dispatcher(replica: Replica, max_waiting: int = 10_000) -> Dispatcher:
     return Dispatcher(
-        replica, name="i", texts_per_call=8, calls_per_replica=2, max_waiting=max_waiting
+        replica,
+        backend="onnx",
+        ingress="i",
+        texts_per_call=8,
+        calls_per_replica=2,
+        max_waiting=max_waiting,
     )
 
 
@@ -57,7 +62,9 @@ async def test_each_request_gets_its_own_rows_in_order() -> None:
     it = dispatcher(replica)
     requests = [["x" * (n + m) for m in range(1, 2 + n % 23)] for n in range(1, 120)]
     answers = await asyncio.gather(*(it.infer(texts, 10) for texts in requests))
-    assert [rows(answer) for answer in answers] == [[len(text) for text in texts] for texts in requests]
+    assert [rows(answer) for answer in answers] == [
+        [len(text) for text in texts] for texts in requests
+    ]
     assert it.waiting == 0
 
 

@@ -41,7 +41,7 @@ async def answer(gateway: Gateway, backend: str, texts: list[str]) -> Answers:
         ) from None
 
 
-def headers(gateway: Gateway, backend: str, answers: Answers, start: float) -> dict[str, str]:
+def headers(gateway: Gateway, answers: Answers, start: float) -> dict[str, str]:
     """The headers of the contract.
 
     Args:
@@ -51,7 +51,7 @@ def headers(gateway: Gateway, backend: str, answers: Answers, start: float) -> d
     result = {
         "server-timing": f"queue;dur={answers.queue:.2f}, tokenize;dur={answers.tokenize:.2f},"
         f" inference;dur={answers.inference:.2f}, total;dur={total:.2f}",
-        "x-backend": backend,
+        "x-backend": answers.backend,
         "x-batch-size": str(answers.batch_size),
         "x-model": gateway.manifest.model_id,
     }

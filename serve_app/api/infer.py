@@ -38,7 +38,7 @@ def router(gateway: Gateway) -> APIRouter:
         ]
         return Response(
             orjson.dumps(predictions),
-            headers=headers(gateway, backend, answers, start),
+            headers=headers(gateway, answers, start),
             media_type="application/json",
         )
 
