@@ -18,7 +18,9 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.api.app import create_app
 from serve_app.api.gateway import Gateway
+from serve_app.auto import Auto
 from serve_app.autoscaling import TEXTS
+from serve_app.cluster import snapshot
 from serve_app.dispatcher import BackendError, Dispatcher
 from serve_app.engine.artifacts import Artifacts, Precision
 from serve_app.engine.backend import Backend, Encoded
@@ -103,6 +105,7 @@ class Classifier:
         """How this replica runs the model, for `/info` and `/cluster`."""
         return {
             "replica": self._name,
+            "node": ray.util.get_node_ip_address(),
             "precision": self._backend.precision,
             "workers": self._config.workers,
             "threads": self._config.threads,
@@ -217,22 +220,34 @@ class Ingress:
     ) -> None:
         settings = Settings()
         name = serve.get_replica_context().replica_id.unique_id
+        manifest = Artifacts(model, verify=False).manifest
+        handles = {"transformers": torch, "onnx": onnx}
+        dispatchers = {
+            backend: Dispatcher(
+                _caller(handle),
+                backend=backend,
+                ingress=name,
+                texts_per_call=settings.texts_per_call,
+                calls_per_replica=settings.calls_per_replica,
+                max_waiting=settings.max_waiting_texts,
+            )
+            for backend, handle in handles.items()
+        }
+        threshold = settings.auto_threshold
+        auto = Auto(
+            dispatchers["onnx"],
+            dispatchers["transformers"],
+            manifest.problem_type,
+            threshold=(manifest.auto_threshold or 0.0) if threshold is None else threshold,
+            patience=settings.auto_patience_s,
+        )
         self._gateway = Gateway(
             settings=settings,
-            manifest=Artifacts(model, verify=False).manifest,
+            manifest=manifest,
             config_hash=config_hash,
-            dispatchers={
-                backend: Dispatcher(
-                    _caller(handle),
-                    backend=backend,
-                    ingress=name,
-                    texts_per_call=settings.texts_per_call,
-                    calls_per_replica=settings.calls_per_replica,
-                    max_waiting=settings.max_waiting_texts,
-                )
-                for backend, handle in (("transformers", torch), ("onnx", onnx))
-            },
-            describe={"transformers": torch.describe.remote, "onnx": onnx.describe.remote},
+            dispatchers={**dispatchers, "auto": auto},
+            describe={name: handle.describe.remote for name, handle in handles.items()},
+            snapshot=lambda: snapshot(handles, {n: d.waiting for n, d in dispatchers.items()}),
         )
         logger.info("ingress %s in process %d", name, os.getpid())
 

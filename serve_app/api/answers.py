@@ -1,8 +1,15 @@
 """What an answer says besides its labels: the headers that every inference route sends."""
 
 import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
 
 from serve_app.api.errors import (
+    MODEL_FAILED,
     NOT_READY,
     OVERLOADED,
     TIMED_OUT,
@@ -12,6 +19,54 @@ from serve_app.api.gateway import Gateway
 from serve_app.dispatcher import Answers, BackendError, OverloadedError
 
 NOT_READY_RETRY_S = 5
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request that was found valid; protocols add what else theirs may ask for.
+
+    Attributes:
+        field: where in the body the texts were, for errors about one of them.
+    """
+
+    texts: list[str]
+    field: str
+
+
+class Rendered(NamedTuple):
+    """The body of an answer, and what its protocol adds to the headers."""
+
+    content: bytes
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = {}
+
+
+A = TypeVar("A", bound=Asked)
+
+
+async def respond(
+    gateway: Gateway,
+    backend: str,
+    request: Request,
+    read: Callable[[Request], Awaitable[A]],
+    render: Callable[[A, Answers], Rendered],
+) -> Response:
+    """The one way of every inference request; protocols differ in how they read and render.
+
+    Raises:
+        ProblemError: 4xx as `read` finds, 500 the model failed on a text, 503, 504.
+    """
+    start = time.perf_counter()
+    asked = await read(request)
+    answers = await answer(gateway, backend, asked.texts)
+    for index, message in answers.errors.items():
+        raise ProblemError(MODEL_FAILED, f"{message}.", field=f"{asked.field}[{index}]")
+    rendered = render(asked, answers)
+    return Response(
+        rendered.content,
+        headers={**headers(gateway, answers, start), **rendered.headers},
+        media_type=rendered.media_type,
+    )
 
 
 async def answer(gateway: Gateway, backend: str, texts: list[str]) -> Answers:

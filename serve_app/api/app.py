@@ -1,40 +1,100 @@
 """The ASGI application of the ingress."""
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serve_app.api import health, infer
-from serve_app.api.errors import BY_STATUS, Kind, ProblemError
+from serve_app.api import cluster, document, health, huggingface, infer, open_inference, stream
+from serve_app.api.errors import (
+    BY_STATUS,
+    INTERNAL,
+    INVALID,
+    Kind,
+    ProblemError,
+    as_error,
+    as_problem,
+)
 from serve_app.api.gateway import Gateway
+
+CORS_REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Inference-Header-Content-Length",
+    "X-Request-Id",
+    "traceparent",
+)
+CORS_ANSWER_HEADERS = (
+    "Inference-Header-Content-Length",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Server-Timing",
+    "X-Backend",
+    "X-Batch-Size",
+    "X-Model",
+    "X-Request-Id",
+    "X-Truncated",
+)
 
 
 def create_app(gateway: Gateway) -> FastAPI:
     """All routes over one gateway."""
-    app = FastAPI(
-        title="Sentiment service",
-        summary="One text classifier served two ways: PyTorch and ONNX Runtime.",
-        version="1",
-        redoc_url=None,
-    )
+    app = document.Api(gateway.settings.max_texts)
     app.include_router(infer.router(gateway))
+    app.include_router(stream.router(gateway))
+    app.include_router(huggingface.router(gateway))
+    app.include_router(open_inference.router(gateway))
     app.include_router(health.router(gateway))
-    app.add_exception_handler(ProblemError, _problem)
-    app.add_exception_handler(HTTPException, _http_error)
+    app.include_router(cluster.router(gateway))
+    app.include_router(document.router(app))
+    _handle_errors(app, gateway)
+    if gateway.settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=gateway.settings.cors_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=CORS_REQUEST_HEADERS,
+            expose_headers=CORS_ANSWER_HEADERS,
+        )
     return app
 
 
-async def _problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ProblemError)
-    return error.response()
+def _handle_errors(app: FastAPI, gateway: Gateway) -> None:
+    """Every error in the shape that the clients of its path read, whoever raises it."""
 
+    def render(request: Request, error: ProblemError) -> Response:
+        path = request.scope["path"]
+        plain = huggingface.owns(gateway, path) or open_inference.owns(path)
+        return (as_error if plain else as_problem)(error)
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    """Starlette's own 404 and 405, in the shape of all other errors."""
-    assert isinstance(error, HTTPException)
-    kind = BY_STATUS.get(
-        error.status_code, Kind(f"http-{error.status_code}", error.status_code, error.detail)
-    )
-    detail = f"{request.method} {request.url.path}: {error.detail}."
-    return ProblemError(kind, detail, headers=error.headers).response()
+    async def problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, ProblemError)
+        return render(request, error)
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        """Starlette's own 404 and 405."""
+        assert isinstance(error, HTTPException)
+        kind = BY_STATUS.get(
+            error.status_code, Kind(f"http-{error.status_code}", error.status_code, error.detail)
+        )
+        detail = f"{request.method} {request.scope['path']}: {error.detail}."
+        return render(request, ProblemError(kind, detail, headers=error.headers))
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        """FastAPI's own 422, for parameters of the query."""
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        field = str(first["loc"][-1])
+        return render(request, ProblemError(INVALID, f"`{field}`: {first['msg']}.", field=field))
+
+    async def internal(request: Request, _: Exception) -> Response:
+        """What nobody expected; Starlette raises it again for the log."""
+        return render(request, ProblemError(INTERNAL, "The service failed on this request."))
+
+    app.add_exception_handler(ProblemError, problem)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Exception, internal)

@@ -25,8 +25,15 @@ async def read(request: Request, limit: int) -> bytes:
     """The raw body.
 
     Raises:
-        ProblemError: 413, it is longer than `limit` bytes.
+        ProblemError: 413, it is longer than `limit` bytes; 415, it is compressed.
     """
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("identity", ""):
+        raise ProblemError(
+            MEDIA,
+            f"Content-Encoding is {coding}; send the body as it is.",
+            headers={"Accept-Encoding": "identity"},
+        )
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise _too_large(limit)

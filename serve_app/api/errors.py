@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problems: each kind once, with its status and title."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +33,13 @@ OVERLOADED = Kind("overloaded", 503, "The service is at its limit")
 NOT_READY = Kind("not-ready", 503, "The model cannot answer now")
 TIMED_OUT = Kind("timed-out", 504, "The model did not answer in time")
 MODEL_FAILED = Kind("model-failed", 500, "The model failed on this text")
+INTERNAL = Kind("internal", 500, "The service failed")
 
 KINDS = (
     NOT_JSON, NOT_FOUND, METHOD, TOO_LARGE, MEDIA, INVALID, OVERLOADED, NOT_READY, TIMED_OUT,
-    MODEL_FAILED,
+    MODEL_FAILED, INTERNAL,
 )  # fmt: skip
-BY_STATUS = {kind.status: kind for kind in KINDS if kind is not NOT_READY}
+BY_STATUS = {kind.status: kind for kind in KINDS if kind not in (NOT_READY, INTERNAL)}
 
 
 class ProblemError(Exception):
@@ -65,15 +66,30 @@ class ProblemError(Exception):
         self.field = field
         self.headers = dict(headers or {})
 
-    def response(self) -> Response:
-        body: dict[str, Any] = {
-            "type": self.kind.uri,
-            "title": self.kind.title,
-            "status": self.kind.status,
-            "detail": self.detail,
-        }
-        if self.field is not None:
-            body["field"] = self.field
-        return Response(
-            orjson.dumps(body), self.kind.status, headers=self.headers, media_type=MEDIA_TYPE
-        )
+
+Renderer = Callable[[ProblemError], Response]
+
+
+def as_problem(error: ProblemError) -> Response:
+    """RFC 9457, the shape of the service's own routes."""
+    body: dict[str, Any] = {
+        "type": error.kind.uri,
+        "title": error.kind.title,
+        "status": error.kind.status,
+        "detail": error.detail,
+    }
+    if error.field is not None:
+        body["field"] = error.field
+    return Response(
+        orjson.dumps(body), error.kind.status, headers=error.headers, media_type=MEDIA_TYPE
+    )
+
+
+def as_error(error: ProblemError) -> Response:
+    """`{"error": "…"}`, which clients of Hugging Face and of the Open Inference Protocol read."""
+    return Response(
+        orjson.dumps({"error": error.detail}),
+        error.kind.status,
+        headers=error.headers,
+        media_type="application/json",
+    )

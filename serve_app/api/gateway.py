@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from serve_app.dispatcher import Dispatcher
+from serve_app.auto import Inference
 from serve_app.engine.artifacts import Manifest
 from serve_app.settings import Settings
 
 DESCRIBE_TIMEOUT_S = 2.0
 DESCRIBE_CACHED_S = 1.0
+CLUSTER_CACHED_S = 2.0
 
 Description = dict[str, Any]
 
@@ -21,15 +22,18 @@ class Gateway:
     """Handles, limits and facts of the model, as the routes need them.
 
     Attributes:
-        dispatchers: one for each backend, by its name in the routes.
+        dispatchers: one for each backend and `auto`, by its name in the routes.
         describe: asks some replica of a backend how it runs the model.
+        snapshot: the state of the deployments, as `/cluster` shows it.
     """
 
     settings: Settings
     manifest: Manifest
     config_hash: str
-    dispatchers: Mapping[str, Dispatcher]
+    dispatchers: Mapping[str, Inference]
     describe: Mapping[str, Callable[[], Awaitable[Description]]]
+    snapshot: Callable[[], Awaitable[Description]]
+    _cluster: tuple[float, Description] | None = None
     _described: dict[str, tuple[float, Description | None]] = field(default_factory=dict)
 
     async def descriptions(self) -> dict[str, Description | None]:
@@ -48,3 +52,9 @@ class Gateway:
             said = None
         self._described[backend] = (time.monotonic(), said)
         return said
+
+    async def cluster(self) -> Description:
+        """The deployments' state, at most `CLUSTER_CACHED_S` old."""
+        if self._cluster is None or time.monotonic() - self._cluster[0] >= CLUSTER_CACHED_S:
+            self._cluster = (time.monotonic(), await self.snapshot())
+        return self._cluster[1]

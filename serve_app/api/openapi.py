@@ -4,44 +4,90 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from serve_app.api.errors import BY_STATUS, MEDIA_TYPE
-from serve_app.api.schemas import Problem
+from serve_app.api.errors import KINDS, MEDIA_TYPE
+from serve_app.api.schemas import Error, Problem
+
+SCHEMAS = "x-schemas"
+"""Where an operation keeps the schemas it refers to, until `document` moves them."""
+
+Responses = dict[int | str, dict[str, Any]]
 
 
-def _header(description: str, kind: str = "string", **schema: Any) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": kind, **schema}}
+def header(description: str, kind: str = "string", **schema: Any) -> dict[str, Any]:
+    """A header that is always sent; `optional` makes one that is not."""
+    return {"description": description, "required": True, "schema": {"type": kind, **schema}}
 
 
+def optional(header: dict[str, Any]) -> dict[str, Any]:
+    """The same header, sent only where its description says so."""
+    return {**header, "required": False}
+
+
+REQUEST_ID = {"X-Request-Id": header("The request's id, echoed or made.")}
 INFER_HEADERS = {
-    "Server-Timing": _header(
+    "Server-Timing": header(
         "`queue`, `tokenize`, `inference`, `total`, each with its duration in milliseconds."
     ),
-    "X-Backend": _header("Who answered."),
-    "X-Batch-Size": _header("Texts in the batch that was answered last.", "integer", minimum=1),
-    "X-Model": _header("The model's id."),
-    "X-Truncated": _header("Texts cut at the model's maximum length.", "integer", minimum=1),
-    "X-Request-Id": _header("The request's id, echoed or made."),
+    "X-Backend": header(
+        "Who answered; for a list answered by both, `onnx;n=30, transformers;n=2`."
+    ),
+    "X-Batch-Size": header("Texts in the batch that was answered last.", "integer", minimum=1),
+    "X-Model": header("The model's id."),
+    "X-Truncated": optional(
+        header("Texts cut at the model's maximum length.", "integer", minimum=1)
+    ),
+    **REQUEST_ID,
 }
+STREAM_HEADERS = {name: INFER_HEADERS[name] for name in ("X-Backend", "X-Model", "X-Request-Id")}
+ERROR_HEADERS = {
+    405: {"Allow": header("The methods that the route takes.")},
+    415: {"Accept-Encoding": optional(header("Where the body came compressed: `identity`."))},
+    503: {"Retry-After": header("Seconds until there should be room.", "integer", minimum=1)},
+}
+
+
+def stream_body(*media_types: str) -> dict[str, Any]:
+    """A required body that the route reads row by row."""
+    content = {media: {"schema": {"type": "string"}} for media in media_types}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def body(model: type[BaseModel]) -> dict[str, Any]:
     """A required JSON body that is described by `model` and read by the route itself."""
-    content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems that a route may answer with."""
-    return {status: _problem(status) for status in statuses}
-
-
-def _problem(status: int) -> dict[str, Any]:
-    response: dict[str, Any] = {
-        "description": BY_STATUS[status].title,
-        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+    content = {"application/json": {"schema": reference(model)}}
+    return {
+        "requestBody": {"required": True, "content": content},
+        SCHEMAS: schemas_of(model),
     }
-    if status == 503:
-        response["headers"] = {
-            "Retry-After": _header("Seconds until there should be room.", "integer", minimum=1)
+
+
+def problems(*statuses: int) -> Responses:
+    """The problems that a route may answer with."""
+    return _errors(statuses, MEDIA_TYPE, Problem)
+
+
+def errors(*statuses: int) -> Responses:
+    """The same as `{"error": "…"}`."""
+    return _errors(statuses, "application/json", Error)
+
+
+def reference(model: type[BaseModel]) -> dict[str, str]:
+    """Where the document has the model's schema."""
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def schemas_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The model's schema and those it refers to, by name."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs", {}), model.__name__: schema}
+
+
+def _errors(statuses: tuple[int, ...], media: str, model: type[BaseModel]) -> Responses:
+    return {
+        status: {
+            "description": " / ".join(kind.title for kind in KINDS if kind.status == status) + ".",
+            "headers": {**ERROR_HEADERS.get(status, {}), **REQUEST_ID},
+            "content": {media: {"schema": reference(model)}},
         }
-    return response
+        for status in statuses
+    }

@@ -1,12 +1,25 @@
 """Bodies of the service's own routes: what is taken, what is given, and what is said of faults."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from serve_app.api.errors import INVALID, ProblemError
+from serve_app.engine.postprocess import Function
 
-Text = Annotated[str, Field(min_length=1, description="A text that is not blank.")]
+FUNCTIONS: tuple[Function, ...] = get_args(Function)
+
+MAX_TEXTS = "max_texts"
+"""Stands in schemas for the setting, which the document puts in its place."""
+
+# What Python calls a space, where a reader of the document may know fewer.
+Text = Annotated[
+    str,
+    Field(
+        min_length=1, pattern=r"[^\s\x1c-\x1f\x85]", description="A text that is not blank."
+    ),
+]
+Texts = Annotated[list[Text], Field(min_length=1, json_schema_extra={"maxItems": MAX_TEXTS})]
 
 
 class InferRequest(BaseModel):
@@ -18,7 +31,7 @@ class InferRequest(BaseModel):
         json_schema_extra={"examples": [{"input": "A lovely film."}]},
     )
 
-    input: Text | list[Text] = Field(description="A text, or a list of texts.")
+    input: Text | Texts = Field(description="A text, or a list of texts.")
 
 
 class Prediction(BaseModel):
@@ -26,6 +39,12 @@ class Prediction(BaseModel):
 
     label: str
     score: float
+
+
+class Error(BaseModel):
+    """An error, where a protocol has a shape of its own for it."""
+
+    error: str = Field(description="A sentence on this very error.")
 
 
 class Problem(BaseModel):
@@ -79,6 +98,49 @@ def check_texts(value: Any, max_texts: int, *, field: str) -> list[str]:
     for index, text in enumerate(value):
         _check_text(text, f"{field}[{index}]")
     return value
+
+
+def object_of(body: dict[str, Any], name: str, *, at: str = "") -> dict[str, Any]:
+    """An optional field that holds an object; absent and null are an empty one.
+
+    Args:
+        at: the path of `body` itself, with a dot at its end.
+
+    Raises:
+        ProblemError: 422, it holds something else.
+    """
+    value = body.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        field = at + name
+        raise ProblemError(
+            INVALID, f"`{field}` must be an object, not {_json_type(value)}.", field=field
+        )
+    return value
+
+
+def function_of(parameters: dict[str, Any], default: Function) -> Function:
+    """The optional parameter `function_to_apply`.
+
+    Raises:
+        ProblemError: 422, it names no function.
+    """
+    value = parameters.get("function_to_apply")
+    if value is None:
+        return default
+    for function in FUNCTIONS:
+        if value == function:
+            return function
+    field = "parameters.function_to_apply"
+    raise ProblemError(INVALID, f"`{field}` must be one of {', '.join(FUNCTIONS)}.", field=field)
+
+
+def whole(value: Any) -> int | None:
+    """A JSON number without a fraction as an int (1.0 is one too); None if it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if value == value // 1 else None
 
 
 def _check_text(text: Any, field: str) -> None:

@@ -1,0 +1,85 @@
+"""`/openapi.json` and `/docs`: the document of all routes, these two among them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from serve_app.api.openapi import SCHEMAS, problems, schemas_of
+from serve_app.api.schemas import MAX_TEXTS, Error, Problem
+
+ABOUT = """
+One text classifier served two ways: PyTorch (`transformers`) and ONNX Runtime (`onnx`);
+`auto` is both as one service.
+
+Every answer has an `X-Request-Id`. Where the service allows browsers (CORS), the preflight
+`OPTIONS` of a route is answered as well. What is no HTTP at all is refused by the proxy in front,
+with a bare 400.
+"""
+
+
+class Api(FastAPI):
+    """FastAPI with a document that also tells what the routes read by themselves."""
+
+    def __init__(self, max_texts: int) -> None:
+        super().__init__(
+            title="Sentiment service",
+            summary="One text classifier served two ways: PyTorch and ONNX Runtime.",
+            description=ABOUT,
+            version="1",
+            openapi_url=None,  # the routes are below, so that they are in the document too
+            redirect_slashes=False,
+        )
+        self._max_texts = max_texts
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            for model in (Problem, Error):
+                schemas.update(schemas_of(model))
+            for path in document["paths"].values():
+                for operation in path.values():
+                    schemas.update(operation.pop(SCHEMAS, {}))
+            for node in _nodes(document):
+                if node.get("maxItems") == MAX_TEXTS:
+                    node["maxItems"] = self._max_texts
+        assert self.openapi_schema is not None
+        return self.openapi_schema
+
+
+def router(app: Api) -> APIRouter:
+    """The routes of the document itself."""
+    routes = APIRouter(tags=["documents"])
+
+    @routes.get(
+        "/openapi.json",
+        summary="This document",
+        response_model=dict[str, Any],
+        responses=problems(405),
+    )
+    async def document() -> Response:
+        return JSONResponse(app.openapi())
+
+    @routes.get(
+        "/docs",
+        summary="This document, to read and to try",
+        response_class=HTMLResponse,
+        responses=problems(405),
+    )
+    async def docs() -> Response:
+        return get_swagger_ui_html(openapi_url="openapi.json", title=app.title)
+
+    return routes
+
+
+def _nodes(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _nodes(item)

@@ -1,0 +1,173 @@
+"""The rows of a streamed data set: NDJSON lines or CSV records, each a text or what is wrong.
+
+Both parsers are fed the upload piece by piece and give the rows that are complete.
+"""
+
+import csv
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from serve_app.api.body import parse
+from serve_app.api.errors import INVALID, ProblemError
+from serve_app.api.schemas import check_texts
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the data set.
+
+    Attributes:
+        id: the row's own, or its number from 0.
+        text: None where there is an error.
+        error: a sentence.
+    """
+
+    id: Any
+    text: str | None
+    error: str | None = None
+
+
+class Rows(ABC):
+    """Bytes in, rows out.
+
+    Args:
+        limit: longest row in bytes; a longer one is an error in its place.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._rest = b""
+        self._skipping = False
+        self._number = 0
+
+    def feed(self, piece: bytes) -> list[Row]:
+        """The rows that `piece` completes."""
+        *whole, self._rest = (self._rest + piece).split(b"\n")
+        rows: list[Row] = []
+        for line in whole:
+            too_long = self._skipping or len(line) > self._limit
+            self._skipping = False
+            self._line(None if too_long else line.removesuffix(b"\r"), rows)
+        if len(self._rest) > self._limit:
+            self._skipping, self._rest = True, b""
+        return rows
+
+    def end(self) -> list[Row]:
+        """The rows that the end of the upload completes."""
+        rows: list[Row] = []
+        if self._skipping:
+            self._line(None, rows)
+        elif self._rest:
+            self._line(self._rest.removesuffix(b"\r"), rows)
+        self._last(rows)
+        return rows
+
+    @abstractmethod
+    def _line(self, line: bytes | None, rows: list[Row]) -> None:
+        """Take one line, None if it was too long, and append the rows it completes."""
+
+    @abstractmethod
+    def _last(self, rows: list[Row]) -> None:
+        """Append what is left after the last line."""
+
+    def _append(self, rows: list[Row], row: Row) -> None:
+        rows.append(row)
+        self._number += 1
+
+    @property
+    def _too_long(self) -> Row:
+        return Row(self._number, None, f"The row is longer than {self._limit} bytes.")
+
+
+class NdjsonRows(Rows):
+    """Lines of `{"input": "…", "id": any}`; blank lines are no rows."""
+
+    def _line(self, line: bytes | None, rows: list[Row]) -> None:
+        if line is None:
+            self._append(rows, self._too_long)
+        elif line.strip():
+            self._append(rows, self._parsed(line))
+
+    def _last(self, rows: list[Row]) -> None:
+        """A line is complete by itself."""
+
+    def _parsed(self, line: bytes) -> Row:
+        try:
+            value = parse(line)
+        except ProblemError as problem:
+            return Row(self._number, None, problem.detail.replace("The body", "The row"))
+        if not isinstance(value, dict):
+            return Row(self._number, None, "The row must be a JSON object with the field `input`.")
+        row = value.get("id", self._number)
+        if "input" not in value:
+            return Row(row, None, "The field `input` is missing.")
+        return _checked(row, value["input"], "input")
+
+
+class CsvRows(Rows):
+    """Records below a header; a quoted field may hold line ends.
+
+    Args:
+        column: the header's name of the texts. A column `id`, if there is one, names the rows.
+    """
+
+    def __init__(self, limit: int, column: str) -> None:
+        super().__init__(limit)
+        self._column = column
+        self._header: list[str] | None = None
+        self._open = b""
+
+    def _line(self, line: bytes | None, rows: list[Row]) -> None:
+        record = line if line is None or not self._open else self._open + b"\n" + line
+        self._open = b""
+        if record is None or len(record) > self._limit:
+            self._append(rows, self._too_long)
+        elif record.count(b'"') % 2:  # a quoted field goes on in the next line
+            self._open = record
+        elif record.strip():
+            self._record(record, rows)
+
+    def _last(self, rows: list[Row]) -> None:
+        if self._open:
+            self._append(rows, Row(self._number, None, "The row's last quote is not closed."))
+
+    def _record(self, record: bytes, rows: list[Row]) -> None:
+        """
+        Raises:
+            ProblemError: 422, it is the header and has no such column.
+        """
+        fields: list[str] = []
+        fault = ""
+        try:
+            fields = next(csv.reader([record.decode("utf-8-sig")], strict=True))
+        except (UnicodeDecodeError, csv.Error) as error:
+            fault = f"The row is no CSV in UTF-8: {error}."
+        if self._header is None:
+            if self._column not in fields:
+                have = ", ".join(map(repr, fields))
+                raise ProblemError(
+                    INVALID,
+                    f"The CSV has no column {self._column!r}; it has {have or 'no header'}.",
+                    field="text_column",
+                )
+            self._header = fields
+        elif not fields:
+            self._append(rows, Row(self._number, None, fault))
+        elif len(fields) != len(self._header):
+            sentence = f"The row has {len(fields)} fields, the header {len(self._header)}."
+            self._append(rows, Row(self._number, None, sentence))
+        else:
+            named = dict(zip(self._header, fields, strict=True))
+            row = named.get("id", self._number)
+            self._append(rows, _checked(row, named[self._column], self._column))
+
+
+def _checked(row: Any, text: Any, field: str) -> Row:
+    if not isinstance(text, str):
+        return Row(row, None, f"`{field}` must be a text.")
+    try:
+        check_texts(text, 1, field=field)
+    except ProblemError as problem:
+        return Row(row, None, problem.detail)
+    return Row(row, text)

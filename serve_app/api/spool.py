@@ -1,0 +1,84 @@
+"""An upload on its way to a slower reader: a bounded file that one side writes, the other reads.
+
+Ray hands every upload to an unbounded queue whether or not the application reads it, so the
+ingress reads on and keeps on disk what the model has not taken yet.
+"""
+
+import asyncio
+import tempfile
+
+READ_BYTES = 65_536
+
+
+class SpoolFullError(Exception):
+    """More is waiting than the spool may hold."""
+
+
+class Spool:
+    """Bytes in order, written and read by two tasks of one event loop.
+
+    Writes go to the page cache and are not worth a thread.
+
+    Args:
+        limit: bytes that may wait.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._file = tempfile.TemporaryFile(prefix="sentiment-stream-")  # noqa: SIM115
+        self._written = 0
+        self._read = 0
+        self._ended = False
+        self._failure: Exception | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes written and not yet read."""
+        return self._written - self._read
+
+    def write(self, piece: bytes) -> None:
+        """Append.
+
+        Raises:
+            SpoolFullError: more than `limit` bytes would wait.
+            OSError: the disk is full.
+        """
+        if self.waiting + len(piece) > self._limit:
+            raise SpoolFullError
+        if not self.waiting:  # the reader has caught up: begin the file anew
+            self._file.seek(0)
+            self._file.truncate()
+            self._written = self._read = 0
+        self._file.seek(self._written)
+        self._file.write(piece)
+        self._written += len(piece)
+        self._changed.set()
+
+    def end(self, failure: Exception | None = None) -> None:
+        """No more will be written; `failure` is raised to the reader after what was."""
+        self._ended = True
+        self._failure = failure
+        self._changed.set()
+
+    async def read(self) -> bytes:
+        """Some bytes that wait, or b"" at the end.
+
+        Raises:
+            Exception: what `end` was given.
+        """
+        while not self.waiting:
+            if self._failure is not None:
+                raise self._failure
+            if self._ended:
+                return b""
+            self._changed.clear()
+            await self._changed.wait()
+        self._file.seek(self._read)
+        piece = self._file.read(min(READ_BYTES, self.waiting))
+        self._read += len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Give the disk back."""
+        self._file.close()

@@ -1,0 +1,263 @@
+"""`POST /{backend}/stream`: a data set of any length, answered row by row while it arrives.
+
+Three things go on at once: the upload is read into a spool on disk, rows are taken from it in
+pieces of few texts and sent to the model, and answers leave in the order of the rows. A slow
+reader holds up the pieces, not the upload; a client that hangs up ends all three.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from serve_app.api.answers import answer
+from serve_app.api.errors import (
+    INVALID,
+    MEDIA,
+    OVERLOADED,
+    TOO_LARGE,
+    Kind,
+    ProblemError,
+)
+from serve_app.api.gateway import Gateway
+from serve_app.api.openapi import STREAM_HEADERS, problems, stream_body
+from serve_app.api.rows import CsvRows, NdjsonRows, Row
+from serve_app.api.spool import Spool, SpoolFullError
+from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply
+
+NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+PIECE = 64
+"""Most rows of one piece: long work travels as short calls."""
+PIECES = 4
+"""Pieces that are with the model at the same time."""
+PATIENCE_S = 60.0
+"""How long a piece is tried again while the model is overloaded or away."""
+
+
+def router(gateway: Gateway) -> APIRouter:
+    """The route of each backend."""
+    routes = APIRouter()
+
+    def add(backend: str) -> None:
+        async def endpoint(
+            request: Request,
+            text_column: str | None = Query(None, description="The CSV column with the texts."),
+            offset: int = Query(0, ge=0, description="Rows to skip: those already answered."),
+        ) -> Response:
+            media = request.headers.get("content-type", "").split(";")[0].strip().lower()
+            if media not in (NDJSON, CSV):
+                raise ProblemError(
+                    MEDIA, f"Content-Type is {media or 'empty'}; send {NDJSON} or {CSV}."
+                )
+            if media == CSV and not text_column:
+                raise ProblemError(
+                    INVALID, "A CSV needs ?text_column=, the column's name.", field="text_column"
+                )
+            return _Stream(gateway, backend, text_column if media == CSV else None, offset)
+
+        routes.add_api_route(
+            f"/{backend}/stream",
+            endpoint,
+            methods=["POST"],
+            name=f"stream_{backend}",
+            operation_id=f"stream_{backend}",
+            summary=f"Classify a data set with {backend}, row by row",
+            tags=["inference"],
+            response_class=Response,
+            responses={
+                200: {
+                    "headers": STREAM_HEADERS,
+                    "description": "A line for each row, in order, then a summary.",
+                    "content": {NDJSON: {"schema": {"type": "string"}}},
+                },
+                **problems(400, 405, 415, 422),
+            },
+            openapi_extra=stream_body(NDJSON, CSV),
+        )
+
+    for backend in gateway.dispatchers:
+        add(backend)
+    return routes
+
+
+class _Stream(Response):
+    """Reads the upload and writes the answers, both at once."""
+
+    def __init__(
+        self, gateway: Gateway, backend: str, text_column: str | None, offset: int
+    ) -> None:
+        super().__init__(
+            media_type=NDJSON,
+            headers={"x-backend": backend, "x-model": gateway.manifest.model_id},
+        )
+        del self.headers["content-length"]
+        self._gateway = gateway
+        self._backend = backend
+        self._column = text_column
+        self._offset = offset
+        self._labels = gateway.manifest.labels
+        self._function = DEFAULT_FUNCTION[gateway.manifest.problem_type]
+        self._rows = 0
+        self._errors = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        spool = Spool(self._gateway.settings.max_spool_bytes)
+        writing = asyncio.create_task(self._write(spool, send))
+        reading = asyncio.create_task(self._read(receive, spool, writing))
+        try:
+            await writing
+        except asyncio.CancelledError:
+            if not writing.cancelled():  # it was this call that was cancelled
+                raise
+        finally:
+            for task in (writing, reading):
+                task.cancel()
+            await asyncio.gather(writing, reading, return_exceptions=True)
+            spool.close()
+
+    async def _read(self, receive: Receive, spool: Spool, writing: "asyncio.Task[None]") -> None:
+        """Spool the upload; afterwards, wait for the client to hang up and end the work."""
+        full = False
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                writing.cancel()
+                return
+            if full:
+                continue  # read on, or the client that only sends would never hear of it
+            try:
+                spool.write(message.get("body", b""))
+            except (SpoolFullError, OSError) as error:
+                spool.end(error)
+                full = True
+                continue
+            if not message.get("more_body", False):
+                spool.end()
+
+    async def _write(self, spool: Spool, send: Send) -> None:
+        start = time.perf_counter()
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        error: dict[str, Any] | None = None
+        try:
+            async for piece in self._answers(spool):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except ProblemError as problem:
+            error = _error(problem.kind, problem.detail)
+        except SpoolFullError:
+            limit = self._gateway.settings.max_spool_bytes
+            error = _error(
+                TOO_LARGE,
+                f"More than {limit} bytes wait for the model; read the answers while you send,"
+                " or send less at a time and go on with ?offset=.",
+            )
+        except OSError as fault:
+            error = _error(OVERLOADED, f"The upload could not be kept: {fault.strerror}.")
+        seconds = time.perf_counter() - start
+        summary = {
+            "rows": self._rows,
+            "errors": self._errors,
+            "seconds": round(seconds, 3),
+            "texts_per_second": round(self._rows / seconds, 1),
+        }
+        last = {"summary": summary} if error is None else {"error": error, "summary": summary}
+        await send({"type": "http.response.body", "body": orjson.dumps(last) + b"\n"})
+
+    async def _answers(self, spool: Spool) -> AsyncIterator[bytes]:
+        """Answered pieces, in order; reads no further ahead than `PIECES` pieces."""
+        pieces: deque[asyncio.Task[bytes]] = deque()
+        source = self._pieces(spool)
+        ended = False
+        following: asyncio.Task[list[Row]] | None = None
+        try:
+            while pieces or not ended:
+                if following is None and not ended and len(pieces) < PIECES:
+                    following = asyncio.create_task(anext(source, []))
+                # Whatever comes first: the next rows of the upload, or the oldest answers.
+                waiting = {task for task in (following, *list(pieces)[:1]) if task is not None}
+                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if following in done and following is not None:
+                    rows = following.result()
+                    following = None
+                    if rows:
+                        pieces.append(asyncio.create_task(self._answer(rows)))
+                    else:
+                        ended = True
+                if pieces and pieces[0].done():
+                    yield pieces.popleft().result()
+        except (SpoolFullError, ProblemError, OSError):
+            while pieces:  # what was sent on is answered before the fault is told
+                yield await pieces.popleft()
+            raise
+        finally:
+            for task in (following, *pieces):
+                if task is not None:
+                    task.cancel()
+
+    async def _pieces(self, spool: Spool) -> AsyncIterator[list[Row]]:
+        """Rows in pieces: full ones while the upload runs ahead, else what has arrived."""
+        limit = self._gateway.settings.max_body_bytes
+        rows = NdjsonRows(limit) if self._column is None else CsvRows(limit, self._column)
+        skip = self._offset
+        waiting: list[Row] = []
+        while True:
+            piece = await spool.read()
+            complete = rows.feed(piece) if piece else rows.end()
+            waiting += complete[skip:]
+            skip = max(0, skip - len(complete))
+            while waiting and (len(waiting) >= PIECE or not spool.waiting):
+                yield waiting[:PIECE]
+                del waiting[:PIECE]
+            if not piece:
+                return
+
+    async def _answer(self, rows: list[Row]) -> bytes:
+        texts = [row.text for row in rows if row.text is not None]
+        lines: list[dict[str, Any]] = []
+        answers = await self._try(texts) if texts else None
+        if answers is not None:
+            scores = apply(answers.logits, self._function)
+            best = scores.argmax(axis=1).tolist()
+            values = scores.max(axis=1).tolist()
+        at = 0
+        for row in rows:
+            if row.text is None:
+                lines.append({"id": row.id, "error": row.error})
+                continue
+            assert answers is not None
+            if at in answers.errors:
+                lines.append({"id": row.id, "error": answers.errors[at]})
+            else:
+                lines.append({"id": row.id, "label": self._labels[best[at]], "score": values[at]})
+            at += 1
+        self._rows += len(lines)
+        self._errors += sum("error" in line for line in lines)
+        return b"".join(orjson.dumps(line) + b"\n" for line in lines)
+
+    async def _try(self, texts: list[str]) -> Any:
+        """Have a piece answered, waiting while the model is overloaded or away.
+
+        Raises:
+            ProblemError: it still is after `PATIENCE_S`.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        pause = 0.05
+        while True:
+            try:
+                return await answer(self._gateway, self._backend, texts)
+            except ProblemError:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(1.0, pause * 2)
+
+
+def _error(kind: Kind, detail: str) -> dict[str, Any]:
+    return {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": detail}

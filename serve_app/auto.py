@@ -1,0 +1,116 @@
+"""Both twins as one service: ONNX answers, torch takes the doubtful texts and stands in.
+
+A text goes on to torch where the margin between ONNX's two best scores is below a threshold that
+preparation chose from the flips it measured. Where ONNX is down, overloaded or late, torch
+answers all; where torch is, ONNX's answer stands.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from serve_app.dispatcher import Answers, BackendError, OverloadedError
+from serve_app.engine.artifacts import ProblemType
+from serve_app.engine.postprocess import DEFAULT_FUNCTION, Logits, apply
+
+UNAVAILABLE = (OverloadedError, BackendError, TimeoutError)
+
+
+class Inference(Protocol):
+    """Answers the texts of a request; a `Dispatcher`, or both of them as `Auto`."""
+
+    async def infer(self, texts: Sequence[str], within: float) -> Answers:
+        """See `Dispatcher.infer`."""
+        ...
+
+
+class Auto:
+    """`Inference` over ONNX and torch.
+
+    Args:
+        threshold: margin below which a text goes on to torch; 0 never asks it.
+        patience: seconds that ONNX is given before torch is asked in its place.
+    """
+
+    def __init__(
+        self,
+        onnx: Inference,
+        torch: Inference,
+        problem_type: ProblemType,
+        threshold: float,
+        patience: float,
+    ) -> None:
+        self._onnx = onnx
+        self._torch = torch
+        self._problem_type = problem_type
+        self._threshold = threshold
+        self._patience = patience
+        self.escalations = 0
+        """Texts that went on to torch for doubt."""
+        self.failovers = 0
+        """Texts that torch answered because ONNX could not."""
+
+    async def infer(self, texts: Sequence[str], within: float) -> Answers:
+        """Answer the texts of one request.
+
+        Raises:
+            OverloadedError, BackendError, TimeoutError: neither backend could answer.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
+        try:
+            answers = await self._onnx.infer(texts, min(self._patience, within))
+        except UNAVAILABLE as error:
+            return await self._stand_in(texts, deadline - loop.time(), error)
+        doubtful = np.flatnonzero(self._margins(answers.logits) < self._threshold).tolist()
+        doubtful += [index for index in answers.errors if index not in doubtful]
+        if not doubtful:
+            return answers
+        try:
+            second = await self._torch.infer(
+                [texts[index] for index in doubtful], deadline - loop.time()
+            )
+        except UNAVAILABLE:
+            return answers  # doubtful, but an answer
+        self.escalations += len(doubtful)
+        return _merge(answers, second, doubtful)
+
+    async def _stand_in(self, texts: Sequence[str], within: float, error: Exception) -> Answers:
+        if within <= 0:
+            raise error
+        answers = await self._torch.infer(texts, within)
+        self.failovers += len(texts)
+        return answers
+
+    def _margins(self, logits: Logits) -> npt.NDArray[np.float64]:
+        """How far each text is from another answer; NaN, which is below nothing, for errors."""
+        scores = apply(logits, DEFAULT_FUNCTION[self._problem_type])
+        if self._problem_type == "multi_label_classification":
+            return np.asarray(2 * np.abs(scores - 0.5).min(axis=1))
+        best = np.partition(scores, -2, axis=1)
+        return np.asarray(best[:, -1] - best[:, -2])
+
+
+def _merge(first: Answers, second: Answers, indices: list[int]) -> Answers:
+    """`first` with the rows of `second` at `indices`; its times are those of both, in turn."""
+    logits = first.logits.copy()
+    logits[indices] = second.logits
+    errors = {index: what for index, what in first.errors.items() if index not in indices}
+    errors |= {indices[at]: what for at, what in second.errors.items()}
+    kept = len(logits) - len(indices)
+    backend = second.backend
+    if kept:
+        backend = f"{first.backend};n={kept}, {second.backend};n={len(indices)}"
+    return Answers(
+        logits=logits,
+        backend=backend,
+        queue=first.queue + second.queue,
+        tokenize=first.tokenize + second.tokenize,
+        inference=first.inference + second.inference,
+        batch_size=second.batch_size,
+        truncated=first.truncated,
+        errors=errors,
+    )

@@ -1,0 +1,63 @@
+"""The state of both deployments, as `/cluster` shows it: Serve's view and the replicas' own."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from ray.serve.schema import ReplicaState
+
+APPLICATION = "sentiment"
+TIMEOUT_S = 5.0
+ENDING = (ReplicaState.STOPPING,)
+
+
+async def snapshot(
+    handles: Mapping[str, DeploymentHandle], waiting: Mapping[str, int]
+) -> dict[str, Any]:
+    """Replicas, load and certificates of each backend.
+
+    Args:
+        handles: of the model deployments, by backend.
+        waiting: texts that this ingress has not had answered yet, by backend.
+    """
+    # Serve's own call to the controller blocks.
+    status = await asyncio.to_thread(serve.status)
+    deployments = status.applications[APPLICATION].deployments
+    described = await asyncio.gather(*(_replicas(handle) for handle in handles.values()))
+    result = {}
+    for (backend, handle), replicas in zip(handles.items(), described, strict=True):
+        states = deployments[handle.deployment_name].replica_states
+        result[backend] = {
+            "deployment": handle.deployment_name,
+            "status": deployments[handle.deployment_name].status.value,
+            "target": sum(n for state, n in states.items() if state not in ENDING),
+            "running": states.get(ReplicaState.RUNNING, 0),
+            "waiting_texts": waiting[backend],
+            "ongoing_requests": sum(replica["texts"] for replica in replicas),
+            "replicas": replicas,
+        }
+    return {"at": datetime.now(UTC).isoformat(), "deployments": result}
+
+
+async def _replicas(handle: DeploymentHandle) -> list[dict[str, Any]]:
+    try:
+        said = await handle.broadcast("describe").results_async(
+            timeout_s=TIMEOUT_S, return_exceptions=True
+        )
+    except (TimeoutError, RuntimeError):
+        return []
+    replicas = [
+        {
+            "id": replica["replica"],
+            "node": replica["node"],
+            "texts": replica["texts"],
+            "precision": replica["precision"],
+            "certificate": replica["certificate"],
+        }
+        for replica in said
+        if isinstance(replica, dict)  # one that is just dying answers with an exception
+    ]
+    return sorted(replicas, key=lambda replica: str(replica["id"]))

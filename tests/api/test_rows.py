@@ -1,0 +1,97 @@
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serve_app.api.errors import ProblemError
+from serve_app.api.rows import CsvRows, NdjsonRows, Row, Rows
+
+TEXT = st.text(min_size=1, max_size=30).filter(
+    lambda text: bool(text.strip()) and "\0" not in text and text.isprintable()
+)
+
+
+def cut(data: bytes, sizes: list[int]) -> list[bytes]:
+    pieces = []
+    for size in sizes:
+        pieces.append(data[:size])
+        data = data[size:]
+    return [piece for piece in [*pieces, data] if piece]
+
+
+def rows_of(rows: Rows, pieces: list[bytes]) -> list[Row]:
+    return [row for piece in pieces for row in rows.feed(piece)] + rows.end()
+
+
+@given(st.lists(TEXT, max_size=20), st.lists(st.integers(1, 50), max_size=20))
+def test_ndjson_rows_do_not_depend_on_how_the_upload_was_cut(
+    texts: list[str], sizes: list[int]
+) -> None:
+    data = b"".join(json.dumps({"input": text}).encode() + b"\n" for text in texts)
+    rows = rows_of(NdjsonRows(1000), cut(data, sizes))
+    assert rows == [Row(n, text) for n, text in enumerate(texts)]
+
+
+@given(st.lists(TEXT, max_size=20), st.lists(st.integers(1, 50), max_size=20), st.booleans())
+def test_csv_rows_do_not_depend_on_how_the_upload_was_cut(
+    texts: list[str], sizes: list[int], newlines: bool
+) -> None:
+    texts = [text + ("\nand more" if newlines else "") for text in texts]
+    file = io.StringIO()
+    csv.writer(file).writerows([["n", "text"], *([n, text] for n, text in enumerate(texts))])
+    rows = rows_of(CsvRows(1000, "text"), cut(file.getvalue().encode(), sizes))
+    assert [row.text for row in rows] == texts
+    assert [row.id for row in rows] == list(range(len(texts)))
+
+
+BAD = {
+    b"{": "not JSON",
+    b"[1]": "JSON object",
+    b'{"id": 7}': "missing",
+    b'{"id": 7, "input": 3}': "must be a text",
+    b'{"id": 7, "input": " "}': "blank",
+    b'{"input": "\\ud800"}': "surrogate",
+    b'{"input": "\xff"}': "not JSON",
+    b'{"input": "' + b"x" * 2000 + b'"}': "longer than 1000",
+}
+
+
+@pytest.mark.parametrize(("line", "says"), BAD.items())
+def test_a_bad_line_is_answered_in_its_place(line: bytes, says: str) -> None:
+    data = b'{"input": "a"}\n' + line + b'\n\n{"input": "b", "other": 1}'
+    first, bad, last = rows_of(NdjsonRows(1000), [data])
+    assert (first.text, last.text) == ("a", "b")
+    assert bad.text is None
+    assert bad.error is not None
+    assert says in bad.error
+    assert last.id == 2
+
+
+def test_a_rows_own_id_comes_back_whatever_it_is() -> None:
+    data = b'{"input": "a", "id": {"x": [1]}}\n{"input": "b", "id": null}\n{"input": 1, "id": "k"}'
+    assert [row.id for row in rows_of(NdjsonRows(1000), [data])] == [{"x": [1]}, None, "k"]
+
+
+def test_bad_csv_records_are_answered_in_their_place() -> None:
+    data = b'\xef\xbb\xbfid,text\n1,good\n2\n3,"a ""quoted""\nline"\n4,\xff\n5, \n6,"open'
+    rows = rows_of(CsvRows(1000, "text"), [data])
+    assert [row.text for row in rows] == ["good", None, 'a "quoted"\nline', None, None, None]
+    assert [row.id for row in rows] == ["1", 1, "3", 3, "5", 5]
+    assert "fields" in str(rows[1].error)
+    assert "quote" in str(rows[-1].error)
+
+
+def test_a_csv_without_the_column_says_what_it_has() -> None:
+    with pytest.raises(ProblemError, match=r"'text'.*'a', 'b'"):
+        CsvRows(1000, "text").feed(b"a,b\n1,2\n")
+
+
+def test_a_quote_that_is_never_closed_does_not_eat_the_memory() -> None:
+    rows = CsvRows(100, "text")
+    rows.feed(b'text\n"')
+    found = [row for _ in range(100) for row in rows.feed(b"x" * 50 + b"\n")]
+    assert found
+    assert all("longer" in str(row.error) or row.text for row in found)

@@ -1,0 +1,191 @@
+"""The stream route over a dispatcher whose model is plain arithmetic, message by message."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp, Message
+
+from tests.api.world import World
+
+Answer = dict[str, Any]
+
+
+class Conversation:
+    """One request to an ASGI app whose messages the test sends and takes one at a time."""
+
+    def __init__(self, app: ASGIApp, query: str = "", media: str = "application/x-ndjson") -> None:
+        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
+        self.sent: list[Message] = []
+        self._taken: asyncio.Queue[Message] = asyncio.Queue(1)
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "POST",
+            "path": "/onnx/stream",
+            "raw_path": b"/onnx/stream",
+            "root_path": "",
+            "scheme": "http",
+            "query_string": query.encode(),
+            "headers": [(b"content-type", media.encode())],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 2),
+        }
+        self.task = asyncio.create_task(
+            app(scope, self._to_app.get, self._taken.put)  # type: ignore[arg-type]
+        )
+        self._buffer = b""
+
+    def send(self, data: bytes, more: bool = True) -> None:
+        self._to_app.put_nowait({"type": "http.request", "body": data, "more_body": more})
+
+    def hang_up(self) -> None:
+        self._to_app.put_nowait({"type": "http.disconnect"})
+
+    async def message(self) -> Message:
+        async with asyncio.timeout(10):
+            return await self._taken.get()
+
+    async def line(self) -> Answer:
+        while b"\n" not in self._buffer:
+            self._buffer += (await self.message()).get("body", b"")
+        line, self._buffer = self._buffer.split(b"\n", 1)
+        answer: Answer = json.loads(line)
+        return answer
+
+    async def rest(self) -> list[Answer]:
+        lines = [await self.line()]
+        while "summary" not in lines[-1]:
+            lines.append(await self.line())
+        return lines
+
+
+def rows(*texts: str) -> bytes:
+    return b"".join(json.dumps({"input": text}).encode() + b"\n" for text in texts)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_answers_begin_before_the_upload_ends(world: World) -> None:
+    talk = Conversation(world.app)
+    talk.send(rows("four"))
+    assert (await talk.message())["status"] == 200
+    assert (await talk.line())["id"] == 0
+    talk.send(rows("five!", "sixsix"))
+    assert [(await talk.line())["id"] for _ in range(2)] == [1, 2]
+    talk.send(b"", more=False)
+    (summary,) = await talk.rest()
+    assert summary["summary"]["rows"] == 3
+    await talk.task
+
+
+async def test_rows_are_answered_in_order_with_their_ids_and_errors(world: World) -> None:
+    talk = Conversation(world.app)
+    body = rows(*("x" * (n % 50 + 1) for n in range(500)))
+    talk.send(body + b'oops\n{"input": "y", "id": "mine"}\n', more=False)
+    await talk.message()
+    *lines, last = await talk.rest()
+    assert [line["id"] for line in lines] == [*range(501), "mine"]
+    assert "error" in lines[500]
+    assert lines[3]["score"] == pytest.approx(world.score("xxxx"))
+    assert last["summary"]["errors"] == 1
+    assert last["summary"]["rows"] == 502
+
+
+async def test_a_broken_stream_goes_on_at_its_offset(world: World) -> None:
+    talk = Conversation(world.app, "offset=3")
+    talk.send(rows(*"abcde"), more=False)
+    await talk.message()
+    *lines, last = await talk.rest()
+    assert [line["id"] for line in lines] == [3, 4]
+    assert last["summary"]["rows"] == 2
+
+
+async def test_a_slow_reader_holds_up_the_model_and_not_the_upload(world: World) -> None:
+    talk = Conversation(world.app)
+    for _ in range(200):
+        talk.send(rows(*["some text"] * 20))
+    talk.send(b"", more=False)
+    await asyncio.wait_for(world.until(lambda: talk._to_app.empty()), 10)
+    assert world.texts <= 64 * 8, "the model was asked only for what the reader may soon take"
+    await talk.message()
+    assert len(await talk.rest()) == 4001
+
+
+async def test_a_client_that_hangs_up_ends_the_work(world: World) -> None:
+    world.may_answer.clear()
+    talk = Conversation(world.app)
+    talk.send(rows(*["text"] * 1000))
+    await talk.message()
+    await world.until(lambda: world.calls > 0)
+    talk.hang_up()
+    async with asyncio.timeout(1):
+        await talk.task
+    calls = world.calls
+    world.may_answer.set()
+    await asyncio.sleep(0)
+    assert world.calls == calls
+
+
+async def test_more_than_the_spool_holds_ends_with_413_after_what_was_taken(world: World) -> None:
+    world = World(max_spool_bytes=1000)
+    world.may_answer.clear()
+    talk = Conversation(world.app)
+    for _ in range(20):
+        talk.send(rows(*["text"] * 40))
+    await world.until(talk._to_app.empty)
+    world.may_answer.set()
+    await talk.message()
+    *lines, last = await talk.rest()
+    assert last["error"]["status"] == 413
+    assert last["summary"]["rows"] == len(lines) > 0
+
+
+async def test_an_overloaded_model_is_waited_for(world: World) -> None:
+    world = World(max_waiting_texts=64)
+    talk = Conversation(world.app)
+    talk.send(rows(*["text"] * 1000), more=False)
+    await talk.message()
+    assert (await talk.rest())[-1]["summary"] == {
+        "rows": 1000,
+        "errors": 0,
+        "seconds": pytest.approx(1, abs=10),
+        "texts_per_second": pytest.approx(1, abs=1e9),
+    }
+
+
+@pytest.mark.parametrize(
+    ("media", "query", "status"),
+    [("application/json", "", 415), ("text/csv", "", 422), ("text/csv", "offset=-1", 422)],
+)
+async def test_what_cannot_be_a_stream_is_refused_before_it_begins(
+    world: World, media: str, query: str, status: int
+) -> None:
+    talk = Conversation(world.app, query, media)
+    talk.send(b"", more=False)
+    assert (await talk.message())["status"] == status
+
+
+async def test_a_csv_is_answered_by_its_column(world: World) -> None:
+    talk = Conversation(world.app, "text_column=review", "text/csv; charset=utf-8")
+    talk.send(b'stars,review\n5,"good, really"\n1,bad\n', more=False)
+    await talk.message()
+    *lines, last = await talk.rest()
+    assert [line["score"] for line in lines] == [
+        pytest.approx(world.score("good, really")),
+        pytest.approx(world.score("bad")),
+    ]
+    assert last["summary"]["rows"] == 2
+
+
+async def test_a_csv_without_the_column_ends_with_422(world: World) -> None:
+    talk = Conversation(world.app, "text_column=text", "text/csv")
+    talk.send(b"a,b\n1,2\n", more=False)
+    await talk.message()
+    (last,) = await talk.rest()
+    assert last["error"]["status"] == 422

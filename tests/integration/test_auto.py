@@ -1,0 +1,47 @@
+"""`auto` over the real twins."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Service
+from tests.integration.test_scaling import load, replicas
+from tests.integration.waiting import until
+
+
+def test_auto_answers_as_onnx_and_says_so(service: Service) -> None:
+    answer = service.post("/auto/infer", {"input": "A lovely, moving film."})
+    assert answer.headers["X-Backend"] == "onnx"
+    assert answer.json()[0]["label"] == "POSITIVE"
+
+
+@pytest.mark.parametrize("deployment", ["OnnxClassifier", "TorchClassifier"])
+def test_killing_every_replica_of_a_backend_fails_no_auto_request(
+    service: Service, deployment: str
+) -> None:
+    with load(service, "auto", 4) as statuses:
+        until(lambda: len(statuses) > 20)
+        for process in replicas(service, deployment):
+            process.kill()
+        count = len(statuses)
+        until(lambda: len(statuses) > count + 60)
+        until(lambda: service.get("/ready").status_code == 200)
+        count = len(statuses)
+        until(lambda: len(statuses) > count + 20)
+    assert set(statuses) == {200}
+
+
+def test_no_label_of_sst2_dev_differs_from_torch(service: Service, data: Path) -> None:
+    lines = (data / "sst2" / "dev.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    texts = [line.split("\t")[0] for line in lines]
+    pieces = [texts[at : at + 109] for at in range(0, len(texts), 109)]
+
+    def labels(backend: str, piece: list[str]) -> list[str]:
+        answer = service.post(f"/{backend}/infer", {"input": piece})
+        return [item["label"] for item in answer.json()]
+
+    with ThreadPoolExecutor(4) as pool:
+        auto = list(pool.map(lambda piece: labels("auto", piece), pieces))
+        torch = list(pool.map(lambda piece: labels("transformers", piece), pieces))
+    assert auto == torch

@@ -1,0 +1,101 @@
+"""Both twins as one, over backends whose answers are written down."""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from serve_app.auto import Auto
+from serve_app.dispatcher import Answers, BackendError, OverloadedError
+
+
+class Twin:
+    """Answers each text by its table; raises or hangs where it is told to."""
+
+    def __init__(self, backend: str, logits: dict[str, tuple[float, float]]) -> None:
+        self.backend = backend
+        self.logits = logits
+        self.asked: list[list[str]] = []
+        self.fault: Exception | None = None
+        self.hangs = False
+
+    async def infer(self, texts: Sequence[str], within: float) -> Answers:
+        self.asked.append(list(texts))
+        if self.fault:
+            raise self.fault
+        async with asyncio.timeout(within):
+            if self.hangs:
+                await asyncio.Event().wait()
+        rows = np.array([self.logits[text] for text in texts], dtype=np.float32)
+        return Answers(rows, self.backend, queue=1, inference=2)
+
+
+@pytest.fixture
+def onnx() -> Twin:
+    return Twin("onnx", {"sure": (0, 4), "doubt": (0.01, 0), "doubt too": (0, 0.02)})
+
+
+@pytest.fixture
+def torch() -> Twin:
+    return Twin("transformers", {"sure": (0, 5), "doubt": (0, 1), "doubt too": (0, 2)})
+
+
+def auto(onnx: Twin, torch: Twin, patience: float = 5) -> Auto:
+    return Auto(onnx, torch, "single_label_classification", threshold=0.1, patience=patience)
+
+
+async def test_a_sure_answer_is_onnx_alone(onnx: Twin, torch: Twin) -> None:
+    answers = await auto(onnx, torch).infer(["sure"], 10)
+    assert answers.backend == "onnx"
+    assert torch.asked == []
+
+
+async def test_a_doubtful_text_goes_on_to_torch(onnx: Twin, torch: Twin) -> None:
+    it = auto(onnx, torch)
+    answers = await it.infer(["sure", "doubt", "sure", "doubt too"], 10)
+    assert torch.asked == [["doubt", "doubt too"]]
+    assert answers.logits.tolist() == [[0, 4], [0, 1], [0, 4], [0, 2]]
+    assert answers.backend == "onnx;n=2, transformers;n=2"
+    assert (answers.queue, answers.inference) == (2, 4)
+    assert (it.escalations, it.failovers) == (2, 0)
+    assert (await it.infer(["doubt"], 10)).backend == "transformers"
+
+
+@pytest.mark.parametrize("fault", [OverloadedError(3), BackendError("dead")])
+async def test_torch_stands_in_for_onnx(onnx: Twin, torch: Twin, fault: Exception) -> None:
+    onnx.fault = fault
+    it = auto(onnx, torch)
+    answers = await it.infer(["sure", "doubt"], 10)
+    assert answers.backend == "transformers"
+    assert it.failovers == 2
+
+
+async def test_torch_stands_in_for_an_onnx_that_is_late(onnx: Twin, torch: Twin) -> None:
+    onnx.hangs = True
+    answers = await auto(onnx, torch, patience=0.01).infer(["sure"], 10)
+    assert answers.backend == "transformers"
+
+
+@pytest.mark.parametrize("fault", [OverloadedError(3), BackendError("dead"), TimeoutError()])
+async def test_onnx_stands_where_torch_cannot_be_asked(
+    onnx: Twin, torch: Twin, fault: Exception
+) -> None:
+    torch.fault = fault
+    answers = await auto(onnx, torch).infer(["doubt", "sure"], 10)
+    assert answers.backend == "onnx"
+    assert answers.logits.tolist() == [pytest.approx([0.01, 0]), [0, 4]]
+
+
+async def test_where_neither_can_the_second_says_why(onnx: Twin, torch: Twin) -> None:
+    onnx.fault, torch.fault = BackendError("dead"), OverloadedError(7)
+    with pytest.raises(OverloadedError) as refused:
+        await auto(onnx, torch).infer(["sure"], 10)
+    assert refused.value.retry_after == 7
+
+
+async def test_several_labels_are_doubtful_near_one_half(onnx: Twin, torch: Twin) -> None:
+    it = Auto(onnx, torch, "multi_label_classification", threshold=0.1, patience=5)
+    onnx.logits["far"] = torch.logits["far"] = (-4, 4)
+    answers = await it.infer(["far", "sure"], 10)
+    assert answers.backend == "onnx;n=1, transformers;n=1", "a sigmoid of 0 is one half"
