@@ -10,6 +10,10 @@ import requests
 
 from serve_app.local_cluster import LocalCluster, free_port
 from serve_app.serve_config import BASE, LOCAL, Config, load
+from tests.integration.beside import Beside
+from tests.redis_server import BINARY, RedisServer
+from tests.refused import Guarded
+from tests.signing_issuer import SigningIssuer
 
 QUICK = {
     "autoscaling_config": {
@@ -70,3 +74,37 @@ def service(prepared: Path, config: Config) -> Iterator[Service]:
     ) as cluster:
         cluster.wait(120)
         yield Service(f"http://127.0.0.1:{port}", cluster)
+
+
+QUOTA = (30, 4)
+"""Texts and seconds."""
+
+
+@dataclass(frozen=True)
+class GuardedService:
+    """The application with identity, quotas and two ingress replicas, and what these go by."""
+
+    beside: Beside
+    given: Guarded
+    redis: RedisServer | None
+
+
+@pytest.fixture(scope="session")
+def guarded(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedService]:
+    folder = tmp_path_factory.mktemp("guarded")
+    redis = RedisServer() if BINARY else None
+    try:
+        with SigningIssuer() as issuer:
+            given = Guarded(issuer, folder)
+            environment = {
+                "SENTIMENT_MODEL": str(prepared),
+                **{f"SENTIMENT_{name.upper()}": value for name, value in given.settings.items()},
+                "SENTIMENT_OIDC_PAUSE_S": "0.2",
+                "SENTIMENT_QUOTA": f"{QUOTA[0]}/{QUOTA[1]} seconds",
+                **({"SENTIMENT_QUOTA_REDIS": redis.url} if redis else {}),
+            }
+            with Beside(environment, folder) as beside:
+                yield GuardedService(beside, given, redis)
+    finally:
+        if redis is not None:
+            redis.kill()

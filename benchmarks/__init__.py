@@ -1,0 +1,1 @@
+"""What prints the figures of the README: load, limits and alternatives, side by side."""

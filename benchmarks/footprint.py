@@ -1,0 +1,92 @@
+"""Start to ready, memory of each process and CPU of the idle cluster, on this machine."""
+
+import argparse
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from serve_app.local_cluster import LocalCluster, free_port
+from serve_app.serve_config import BASE, LOCAL, load
+
+IDLE_S = 20.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print one table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.footprint", description=__doc__)
+    parser.add_argument("--model", type=Path, default=Path(".cache/prepared/sst2-minilm"))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(argv)
+    port = free_port()
+    config = load(BASE, LOCAL, {"http_options": {"port": port}})
+    start = time.monotonic()
+    with LocalCluster(
+        config,
+        {"SENTIMENT_MODEL": str(options.model.resolve())},
+        dashboard_port=free_port(),
+        logs=False,
+    ) as cluster:
+        cluster.wait(180)
+        _wait_until_ready(f"http://127.0.0.1:{port}/ready")
+        ready = time.monotonic() - start
+        processes = [*cluster.processes, psutil.Process()]
+        memory = {
+            f"{_name(p)} ({p.pid})": (p.memory_full_info().rss, p.memory_full_info().pss)
+            for p in processes
+        }
+        before = _cpu(processes)
+        time.sleep(IDLE_S)  # the thing measured is what happens when nothing does
+        idle = (_cpu(processes) - before) / IDLE_S
+    record = {
+        "ready_s": round(ready, 1),
+        "idle_cores": round(idle, 3),
+        "pss_mb": round(sum(pss for _, pss in memory.values()) / 1e6),
+        "rss_mb": {name: round(rss / 1e6) for name, (rss, _) in memory.items()},
+    }
+    if options.json:
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    print(f"ready after {record['ready_s']} s; idle, the cluster takes {idle:.1%} of a core")
+    print(f"memory of all processes, shared pages counted once: {record['pss_mb']} MB\n")
+    print("| process | RSS, MB |\n| --- | --- |")
+    for name, (rss, _) in sorted(memory.items(), key=lambda item: -item[1][0])[:12]:
+        print(f"| {name.rsplit(' (', 1)[0]} | {rss / 1e6:.0f} |")
+    return 0
+
+
+def _wait_until_ready(url: str) -> None:
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.05)
+
+
+def _cpu(processes: Sequence[psutil.Process]) -> float:
+    total = 0.0
+    for process in processes:
+        if process.is_running():
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def _name(process: psutil.Process) -> str:
+    command: list[str] = process.cmdline()
+    if not command:
+        return str(process.name())
+    first = command[0].split("/")[-1].strip()
+    if first.startswith("python"):
+        rest = [part for part in command[1:] if not part.startswith("-")]
+        return rest[0].split("/")[-1][:40] if rest else first
+    return first[:60]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

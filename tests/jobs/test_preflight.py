@@ -1,0 +1,32 @@
+"""What keeps the service from starting is said in one sentence with its remedy."""
+
+import socket
+
+import pytest
+
+from serve_app.jobs.preflight import NotPossibleError, check, cpus
+
+
+def test_a_free_machine_passes() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    check({"API": ("127.0.0.1", port)}, cpus_needed=1, cpus=2)
+
+
+def test_a_port_in_use_names_its_owner() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(NotPossibleError, match=rf"Port {port} \(API\) is in use by .*process"):
+            check({"API": ("127.0.0.1", port)}, cpus_needed=1, cpus=2)
+
+
+def test_too_few_cpus_are_said_with_the_remedy() -> None:
+    with pytest.raises(NotPossibleError, match=r"ask for 6 CPUs .* has 2: lower num_cpus"):
+        check({}, cpus_needed=6, cpus=2)
+
+
+def test_the_cpus_are_those_this_process_may_use() -> None:
+    assert cpus() >= 1
