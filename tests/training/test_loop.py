@@ -1,0 +1,125 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training import tiny
+from training.batches import Encoded, encode
+from training.errors import TrainingError
+from training.loop import (
+    Fitted,
+    InterruptedRunError,
+    Run,
+    disagreement,
+    fit,
+    parameter_groups,
+    rate_factor,
+)
+from training.recipe import Recipe
+from training.start import load_model, load_tokenizer
+
+
+def run_of(start: Path, folder: Path, fingerprint: str = "one", steps: int = 10**9) -> Run:
+    """A run that is asked to stop after some steps."""
+    tokenizer = load_tokenizer(start)
+    train = encode(tokenizer, tiny.rows(60, seed=1), 48)
+    asked = iter(range(steps))
+
+    def epoch_rows(_epoch: int) -> list[Encoded]:
+        return train
+
+    return Run(
+        name="fit",
+        seed=0,
+        epoch_rows=epoch_rows,
+        validation=encode(tokenizer, tiny.rows(20, seed=2), 48),
+        checkpoint=folder / "fit.pt",
+        fingerprint=fingerprint,
+        stopping=lambda: next(asked, None) is None,
+    )
+
+
+def fitted(start: Path, recipe: Recipe, run: Run) -> Fitted:
+    return fit(load_model(start, recipe.seed), recipe, run)
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    start: Path, tmp_path: Path
+) -> None:
+    whole = fitted(start, tiny.RECIPE, run_of(start, tmp_path / "whole"))
+    halves = tmp_path / "halves"
+    for steps in (5, 4):
+        with pytest.raises(InterruptedRunError, match="Stopped at step"):
+            fitted(start, tiny.RECIPE, run_of(start, halves, steps=steps))
+    resumed = fitted(start, tiny.RECIPE, run_of(start, halves))
+    assert resumed.curve == whole.curve
+    for name, tensor in whole.weights.items():
+        assert torch.equal(tensor, resumed.weights[name]), name
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(start: Path, tmp_path: Path) -> None:
+    class PowerCutError(Exception):
+        pass
+
+    def cut() -> bool:
+        if next(steps, None) is None:
+            raise PowerCutError
+        return False
+
+    steps = iter(range(6))
+    with pytest.raises(PowerCutError):
+        fitted(start, tiny.RECIPE, run_of(start, tmp_path / "cut")._replace(stopping=cut))
+    resumed = fitted(start, tiny.RECIPE, run_of(start, tmp_path / "cut"))
+    whole = fitted(start, tiny.RECIPE, run_of(start, tmp_path / "whole"))
+    assert resumed.curve == whole.curve
+
+
+def test_training_learns_the_rows(start: Path, tmp_path: Path) -> None:
+    recipe = replace(
+        tiny.RECIPE, epochs=20.0, patience=100, learning_rate=1e-2, train_word_embeddings=True
+    )
+    result = fitted(start, recipe, run_of(start, tmp_path))
+    assert max(row.accuracy for row in result.curve) > 0.9
+
+
+def test_training_stops_once_validation_gets_no_better(start: Path, tmp_path: Path) -> None:
+    recipe = replace(tiny.RECIPE, epochs=50.0, learning_rate=0.0, patience=2)
+    result = fitted(start, recipe, run_of(start, tmp_path))
+    assert len(result.curve) < 50 * recipe.validations_per_epoch
+
+
+def test_another_recipe_does_not_continue_a_checkpoint(start: Path, tmp_path: Path) -> None:
+    fitted(start, tiny.RECIPE, run_of(start, tmp_path))
+    with pytest.raises(TrainingError, match="belongs to another recipe"):
+        fitted(start, tiny.RECIPE, run_of(start, tmp_path, fingerprint="two"))
+
+
+def test_a_damaged_checkpoint_is_named(start: Path, tmp_path: Path) -> None:
+    (tmp_path / "fit.pt").write_bytes(b"half a checkpoint")
+    with pytest.raises(TrainingError, match="delete it to start anew"):
+        fitted(start, tiny.RECIPE, run_of(start, tmp_path))
+
+
+def test_lower_layers_learn_at_lower_rates(start: Path) -> None:
+    model = load_model(start, 0)
+    groups = parameter_groups(model, replace(Recipe(), learning_rate=1.0, layer_decay=0.5))
+    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    top, bottom = model.bert.encoder.layer[1], model.bert.encoder.layer[0]
+    assert rates[id(model.classifier.weight)] == 1.0
+    assert rates[id(top.output.dense.weight)] == 0.5
+    assert rates[id(bottom.output.dense.weight)] == 0.25
+    assert rates[id(model.bert.embeddings.word_embeddings.weight)] == 0.125
+
+
+def test_the_rate_rises_and_falls_in_lines() -> None:
+    factors = [rate_factor(step, 100, 0.1) for step in range(100)]
+    assert max(factors) == factors[9] == 1.0
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[99] == pytest.approx(1 / 90)
+
+
+def test_passes_that_agree_disagree_by_nothing() -> None:
+    logits = torch.tensor([[1.0, -1.0], [0.5, 2.0]])
+    assert float(disagreement(logits, logits)) == pytest.approx(0.0)
+    assert float(disagreement(logits, -logits)) > 0.1

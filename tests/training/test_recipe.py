@@ -1,0 +1,25 @@
+import pytest
+
+from training.errors import TrainingError
+from training.recipe import Recipe, override
+
+
+def test_settings_are_read_as_the_recipe_has_them() -> None:
+    recipe = override(
+        Recipe(), ["seed=3", "learning_rate=2e-5", "refit=False", "precision=float32"]
+    )
+    assert (recipe.seed, recipe.learning_rate, recipe.refit) == (3, 2e-5, False)
+    assert recipe.precision == "float32"
+
+
+@pytest.mark.parametrize("setting", ["speed=1", "seed=fast", "seed", "refit=perhaps"])
+def test_unknown_settings_are_told(setting: str) -> None:
+    with pytest.raises(TrainingError, match=setting.split("=")[0]):
+        override(Recipe(), [setting])
+
+
+def test_a_fingerprint_names_recipe_and_data() -> None:
+    recipe = Recipe()
+    assert recipe.fingerprint("rows") == Recipe().fingerprint("rows")
+    assert recipe.fingerprint("rows") != recipe.fingerprint("others")
+    assert recipe.fingerprint("rows") != override(recipe, ["seed=1"]).fingerprint("rows")

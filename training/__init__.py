@@ -1,0 +1,1 @@
+"""Makes the bundled sentiment model: `python -m training --data DIR --output DIR`."""

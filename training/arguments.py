@@ -1,0 +1,25 @@
+"""What the training commands have in common on the command line."""
+
+import argparse
+import os
+from pathlib import Path
+
+from training.errors import TrainingError
+
+_VARIABLE = "SENTIMENT_DATA"
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, help=f"folder with sst2/, cr/ and checklist/; or {_VARIABLE}"
+    )
+
+
+def data_folder(arguments: argparse.Namespace) -> Path:
+    named = arguments.data or os.environ.get(_VARIABLE)
+    if not named:
+        raise TrainingError(f"Where is the data? Give --data DIR or set {_VARIABLE}.")
+    folder = Path(named)
+    if not folder.is_dir():
+        raise TrainingError(f"The data folder {folder} does not exist.")
+    return folder

@@ -1,0 +1,42 @@
+"""The rows of one epoch: those of the data set, some rewritten, and some made from them."""
+
+import random
+
+from training.contrast import turned, turned_rows
+from training.data import Row
+from training.recipe import Recipe
+from training.surface import contracted, mistyped, natural, paragraphs
+from training.written import written_rows
+
+_PARAGRAPH_SIZES = (2, 3, 4, 5)
+
+
+class Augmentation:
+    """Draws each epoch's rows anew, as many each time; one seed and epoch give the same rows."""
+
+    def __init__(self, rows: list[Row], sentences: list[Row], recipe: Recipe, seed: int) -> None:
+        self.sentences, self.recipe, self.seed = sentences, recipe, seed
+        whole = set(sentences)
+        self.phrases = [row for row in rows if row not in whole]
+        self.count = len(sentences) + round(len(self.phrases) * recipe.phrase_share)
+        self.turnable = turned_rows(rows) if recipe.turned_share else []
+
+    def epoch(self, epoch: int) -> list[Row]:
+        chance = random.Random(f"{self.seed}/{epoch}/rows")
+        recipe, count = self.recipe, self.count
+        made = self.sentences + chance.sample(self.phrases, count - len(self.sentences))
+        turns = round(count * recipe.turned_share) if self.turnable else 0
+        sample = chance.choices(self.turnable, k=turns) if turns else []
+        made += [row for row in (turned(row, chance) for row in sample) if row]
+        made += paragraphs(
+            self.sentences, _PARAGRAPH_SIZES, round(count * recipe.paragraph_share), chance
+        )
+        made = [Row(self._rewritten(row.text, chance), row.label) for row in made]
+        return made + written_rows(round(count * recipe.written_share), chance)
+
+    def _rewritten(self, text: str, chance: random.Random) -> str:
+        if chance.random() < self.recipe.natural_share:
+            text = contracted(text) if chance.random() < 0.5 else natural(text)
+        if chance.random() < self.recipe.typo_share:
+            text = mistyped(text, chance.choice((1, 2)), chance)
+        return text

@@ -1,0 +1,69 @@
+"""The model card, written from what the run measured."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from training.checkpoint import Validation
+from training.data import POSITIVE, Row
+from training.evaluate import Figure, table
+from training.probes import PROBES
+from training.recipe import Recipe
+
+_TEXT = Path(__file__).with_name("card.md")
+_TRIES = Path(__file__).with_name("tries.md")
+
+
+class Story(NamedTuple):
+    """What there is to tell of a run besides its figures on the test sets."""
+
+    recipe: Recipe
+    rows: int
+    split_rows: int
+    curve: list[Validation]
+    validated: list[Figure]
+
+
+def render(story: Story, figures: list[Figure], wrong: list[tuple[Row, float]]) -> str:
+    """`card.md` with its places filled."""
+    text = _TEXT.read_text(encoding="utf-8")
+    places = {
+        "figures": "\n".join(table(figures)),
+        "recipe": "\n".join(_recipe(story.recipe)),
+        "curve": "\n".join(_curve(story.curve)),
+        "validated": "\n".join(_validated(story.validated)),
+        "probes": str(len(PROBES)),
+        "wrong": str(len(wrong)),
+        "mistakes": "\n".join(_mistakes(wrong)),
+        "tries": _TRIES.read_text(encoding="utf-8").strip(),
+        "rows": f"{story.rows:,}",
+        "split_rows": f"{story.split_rows:,}",
+        "sentences": f"{story.recipe.validation_sentences:,}",
+        "final": "all of them" if story.recipe.refit else "the rows outside the split",
+    }
+    for name, value in places.items():
+        text = text.replace("{" + name + "}", value)
+    return text
+
+
+def _recipe(recipe: Recipe) -> list[str]:
+    rows = [f"| `{name}` | {value} |" for name, value in asdict(recipe).items()]
+    return ["| setting | value |", "| --- | --- |", *rows]
+
+
+def _curve(curve: list[Validation]) -> list[str]:
+    rows = [f"| {row.epoch:.2f} | {row.accuracy:.4f} | {row.loss:.4f} |" for row in curve]
+    return ["| epoch | validation accuracy | loss |", "| ---: | ---: | ---: |", *rows]
+
+
+def _validated(figures: list[Figure]) -> list[str]:
+    rows = [f"| {figure.name} | {figure.rows} | {figure.accuracy:.4f} |" for figure in figures]
+    return ["| validation set | rows | accuracy |", "| --- | ---: | ---: |", *rows]
+
+
+def _mistakes(wrong: list[tuple[Row, float]]) -> list[str]:
+    rows = [
+        f"| {row.text} | {'praise' if row.label == POSITIVE else 'blame'} | {score:.2f} |"
+        for row, score in wrong
+    ]
+    return ["| text | meant as | probability of `POSITIVE` |", "| --- | --- | ---: |", *rows]

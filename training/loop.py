@@ -1,0 +1,231 @@
+"""The training loop: R-Drop, layer-wise rates, a running average of the weights, resumable."""
+
+import copy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+from transformers import BertForSequenceClassification
+
+from training import checkpoint
+from training.batches import Batch, Encoded, pad, shuffled
+from training.checkpoint import Checkpoint, Validation, Weights
+from training.precision import autocast, choose
+from training.recipe import Recipe
+from training.scoring import accuracy, probabilities
+
+
+class InterruptedRunError(Exception):
+    """The run was asked to stop; its checkpoint is written."""
+
+
+class Fitted(NamedTuple):
+    weights: Weights
+    curve: list[Validation]
+
+
+class Run(NamedTuple):
+    """What a fit is given besides the model and the recipe."""
+
+    name: str
+    seed: int
+    # The rows of an epoch, as many in each; augmentation may draw them anew.
+    epoch_rows: Callable[[int], list[Encoded]]
+    # Without rows to validate on, the last average is kept and nothing stops the run early.
+    validation: list[Encoded]
+    checkpoint: Path
+    fingerprint: str
+    stopping: Callable[[], bool] = lambda: False
+
+
+def fit(model: BertForSequenceClassification, recipe: Recipe, run: Run) -> Fitted:
+    """Train `model`; the averaged weights that did best on validation come back."""
+    torch.manual_seed(run.seed)
+    fitting = _Fitting(model, recipe, run)
+    saved = checkpoint.load(run.checkpoint, run.fingerprint)
+    if saved:
+        fitting.restore(saved)
+    return fitting.finish()
+
+
+class _Fitting:
+    def __init__(self, model: BertForSequenceClassification, recipe: Recipe, run: Run) -> None:
+        self.recipe, self.run, self.model = recipe, run, model
+        self.dtype = choose(recipe.precision)
+        embeddings = model.bert.embeddings.word_embeddings
+        embeddings.weight.requires_grad_(recipe.train_word_embeddings)
+        self.average = copy.deepcopy(model)
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(model, recipe), lr=recipe.learning_rate, fused=True
+        )
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.step = 0
+        self.curve: list[Validation] = []
+        self.best: Weights = {}
+        self.epoch = -1
+        self.batches: list[list[Encoded]] = []
+        self._draw(0)
+        self.epoch_steps = len(self.batches)
+        self.total = max(1, round(recipe.epochs * self.epoch_steps))
+        self.validate_every = max(1, self.epoch_steps // recipe.validations_per_epoch)
+
+    def restore(self, saved: Checkpoint) -> None:
+        self.model.load_state_dict(saved.model)
+        self.average.load_state_dict(saved.average)
+        self.optimizer.load_state_dict(saved.optimizer)
+        self.step, self.curve, self.best = saved.step, saved.curve, saved.best
+        torch.set_rng_state(saved.rng)
+
+    def save(self) -> None:
+        state = Checkpoint(
+            self.run.fingerprint,
+            self.step,
+            self.model.state_dict(),
+            self.average.state_dict(),
+            self.optimizer.state_dict(),
+            torch.get_rng_state(),
+            self.curve,
+            self.best,
+        )
+        checkpoint.save(self.run.checkpoint, state)
+
+    def finish(self) -> Fitted:
+        bar = tqdm(
+            total=self.total, initial=self.step, desc=self.run.name, unit="step", mininterval=5,
+            file=sys.stderr,
+        )  # fmt: skip
+        with bar:
+            while self.step < self.total and not self._is_hopeless():
+                if self.run.stopping():
+                    self.save()
+                    raise InterruptedRunError(f"Stopped at step {self.step} of {self.total}")
+                self._draw(self.step // self.epoch_steps)
+                loss = self._train(self.batches[self.step % self.epoch_steps])
+                self.step += 1
+                bar.update()
+                due = self.step % self.validate_every == 0 or self.step == self.total
+                if self.run.validation and due:
+                    self._validate()
+                    bar.write(_line(self.curve[-1]), file=sys.stderr)
+                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                if self.step % self.recipe.checkpoint_steps == 0:
+                    self.save()
+        # A later stage may be interrupted: this one must not run again for that.
+        self.save()
+        return Fitted(self.best or _copy(self.average.state_dict()), self.curve)
+
+    def _draw(self, epoch: int) -> None:
+        if epoch != self.epoch:
+            rows = self.run.epoch_rows(epoch)
+            self.batches = shuffled(rows, self.recipe.batch_size, f"{self.run.seed}/{epoch}")
+            self.epoch = epoch
+
+    def _train(self, rows: list[Encoded]) -> float:
+        self.model.train()
+        factor = rate_factor(self.step, self.total, self.recipe.warmup)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        loss = self._loss(pad(rows, self.model.config.pad_token_id or 0))
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self._average()
+        return float(loss.detach())
+
+    def _loss(self, batch: Batch) -> Tensor:
+        passes = 2 if self.recipe.r_drop else 1
+        with autocast(self.dtype):
+            output = self.model(
+                input_ids=batch.input_ids.repeat(passes, 1),
+                attention_mask=batch.attention_mask.repeat(passes, 1),
+            )
+        logits = output.logits.float()
+        loss = functional.cross_entropy(logits, batch.labels.repeat(passes))
+        if passes == 2:
+            loss = loss + self.recipe.r_drop * disagreement(*logits.chunk(2))
+        return loss
+
+    def _average(self) -> None:
+        # Early on the average follows closely, or the random head would stay in it for long.
+        decay = min(self.recipe.average_decay, (1 + self.step) / (10 + self.step))
+        trained = [
+            (kept, now)
+            for kept, now in zip(self.average.parameters(), self.model.parameters(), strict=True)
+            if now.requires_grad
+        ]
+        with torch.no_grad():
+            torch._foreach_lerp_([pair[0] for pair in trained], [pair[1] for pair in trained],
+                                 1 - decay)  # fmt: skip
+
+    def _validate(self) -> None:
+        rows = self.run.validation
+        scores = probabilities(self.average, rows, self.dtype)
+        labels = torch.tensor([row.label for row in rows])
+        loss = float(functional.nll_loss(scores.clamp_min(1e-7).log(), labels))
+        now = Validation(self.step, self.step / self.epoch_steps, loss, accuracy(scores, rows))
+        if not self.curve or _quality(now) > max(map(_quality, self.curve)):
+            self.best = _copy(self.average.state_dict())
+        self.curve.append(now)
+
+    def _is_hopeless(self) -> bool:
+        if not self.curve:
+            return False
+        best = max(range(len(self.curve)), key=lambda at: _quality(self.curve[at]))
+        return len(self.curve) - 1 - best >= self.recipe.patience
+
+
+def parameter_groups(model: BertForSequenceClassification, recipe: Recipe) -> list[dict[str, Any]]:
+    """A group for each depth and each kind of weight decay, the rate falling with depth."""
+    top = model.config.num_hidden_layers + 1
+    groups: dict[tuple[int, bool], dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        depth = top
+        if name.startswith("bert.embeddings."):
+            depth = 0
+        elif name.startswith("bert.encoder.layer."):
+            depth = int(name.split(".")[3]) + 1
+        decays = parameter.dim() > 1
+        if (depth, decays) not in groups:
+            groups[depth, decays] = {
+                "params": [],
+                "lr": recipe.learning_rate * recipe.layer_decay ** (top - depth),
+                "weight_decay": recipe.weight_decay if decays else 0.0,
+            }
+        groups[depth, decays]["params"].append(parameter)
+    return list(groups.values())
+
+
+def rate_factor(step: int, total: int, warmup: float) -> float:
+    """Up in a line to 1, then down in a line to 0."""
+    rising = max(1, round(total * warmup))
+    if step < rising:
+        return (step + 1) / rising
+    return (total - step) / max(1, total - rising)
+
+
+def disagreement(first: Tensor, second: Tensor) -> Tensor:
+    """The symmetric KL divergence of two passes."""
+    one, two = first.log_softmax(-1), second.log_softmax(-1)
+    there = functional.kl_div(two, one, reduction="batchmean", log_target=True)
+    back = functional.kl_div(one, two, reduction="batchmean", log_target=True)
+    return (there + back) / 2
+
+
+def _quality(row: Validation) -> tuple[float, float]:
+    return row.accuracy, -row.loss
+
+
+def _copy(weights: Weights) -> Weights:
+    return {name: tensor.detach().clone() for name, tensor in weights.items()}
+
+
+def _line(row: Validation) -> str:
+    return f"epoch {row.epoch:.2f}: validation accuracy {row.accuracy:.4f}, loss {row.loss:.4f}"

@@ -1,0 +1,117 @@
+"""The whole way from the data to the model folder."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from transformers import BertTokenizerFast
+
+from training.augment import Augmentation
+from training.batches import Encoded, encode
+from training.card import Story, render
+from training.checkpoint import Weights
+from training.data import Row, digest, read_rows, split_validation, whole_sentences, without_dev
+from training.evaluate import Figure, TestSet, measure, mistakes, read_sets, rewritten
+from training.export import export
+from training.loop import Fitted, Run, fit
+from training.probes import PROBES
+from training.recipe import Recipe
+from training.start import load_model, load_tokenizer
+
+
+class Order(NamedTuple):
+    """What to make, from what, and where."""
+
+    data: Path
+    output: Path
+    start: Path
+    work: Path
+    recipe: Recipe
+    stopping: Callable[[], bool] = lambda: False
+
+
+def produce(order: Order) -> list[Figure]:
+    """Fit, export, measure what was exported, and write its card."""
+    recipe = order.recipe
+    # Everything that could be missing is read before the long part.
+    sets = read_sets(order.data)
+    dev = sets[0].rows
+    rows = without_dev(read_rows(order.data / "sst2" / "train.tsv"), dev)
+    split = split_validation(rows, recipe.validation_sentences, recipe.seed)
+    tokenizer = load_tokenizer(order.start)
+    _say(f"{len(split.train)} rows to train on, {len(split.validation)} to validate on.")
+
+    first, *others = range(recipe.seed, recipe.seed + recipe.seeds)
+    fitted = _fit(order, tokenizer, "fit", split.train, split.validation, first)
+    members = [fitted.weights]
+    if not recipe.refit:
+        members += [
+            _fit(order, tokenizer, "fit", split.train, split.validation, seed).weights
+            for seed in others
+        ]
+    model = load_model(order.start, recipe.seed)
+    model.load_state_dict(mean(members))
+    held = TestSet("validation", split.validation)
+    validated = measure(model, tokenizer, [held, *_renamed(rewritten(split.validation))])
+    if recipe.refit:
+        # What was held back for choosing is worth more as training data once all is chosen.
+        members = [
+            _fit(order, tokenizer, "refit", rows, [], seed).weights for seed in (first, *others)
+        ]
+
+    # What is measured is what is written: the weights as half precision leaves them.
+    halves = {name: tensor.half() for name, tensor in mean(members).items()}
+    model.load_state_dict(halves)
+    figures = measure(model, tokenizer, sets)
+    story = Story(recipe, len(rows), len(split.train), fitted.curve, validated)
+    card = render(story, figures, mistakes(model, tokenizer, list(PROBES)))
+    export(model, halves, tokenizer, order.output, card)
+    shutil.rmtree(order.work, ignore_errors=True)
+    return validated + figures
+
+
+def mean(members: list[Weights]) -> Weights:
+    """The average of models fine-tuned from one start, which lie in one basin."""
+    return {
+        name: torch.stack([member[name] for member in members]).mean(dim=0) for name in members[0]
+    }
+
+
+def _fit(
+    order: Order,
+    tokenizer: BertTokenizerFast,
+    name: str,
+    rows: list[Row],
+    validation: list[Row],
+    seed: int,
+) -> Fitted:
+    """One stage; every seed starts from one head, or their weights could not be averaged."""
+    recipe = order.recipe
+    augmentation = Augmentation(rows, whole_sentences(rows), recipe, seed)
+    model = load_model(order.start, recipe.seed, recipe.attention_dropout)
+    longest = min(recipe.max_length, model.config.max_position_embeddings)
+
+    def epoch_rows(epoch: int) -> list[Encoded]:
+        return encode(tokenizer, augmentation.epoch(epoch), longest)
+
+    run = Run(
+        name=f"{name}-{seed}",
+        seed=seed,
+        epoch_rows=epoch_rows,
+        validation=encode(tokenizer, validation, longest),
+        checkpoint=order.work / f"{name}-{seed}.pt",
+        fingerprint=recipe.fingerprint(name, str(seed), digest(rows)),
+        stopping=order.stopping,
+    )
+    return fit(model, recipe, run)
+
+
+def _renamed(sets: list[TestSet]) -> list[TestSet]:
+    return [TestSet(name.replace("dev,", "validation,"), rows) for name, rows in sets]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

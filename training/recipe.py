@@ -1,0 +1,76 @@
+"""The numbers of the training run, in one place."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+
+from training.errors import TrainingError
+
+# These say which stages there are; a finished stage stays good when they change.
+_OF_STAGES = ("refit", "seeds")
+_TRUTHS = {"True": True, "False": False}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    seed: int = 0
+    validation_sentences: int = 1500
+    epochs: float = 3.0
+    batch_size: int = 32
+    max_length: int = 256
+    learning_rate: float = 1e-4
+    # Each layer below the top learns at this share of the rate of the one above it.
+    layer_decay: float = 0.92
+    # Frozen word vectors would save a tenth of a step, and cost accuracy (see the tries).
+    train_word_embeddings: bool = True
+    warmup: float = 0.06
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    # Two passes with different dropout must agree: KL divergence, symmetric, times this.
+    r_drop: float = 1.0
+    # Decay a step of the running average of the weights, which is what is kept.
+    average_decay: float = 0.999
+    # Dropout of attention costs a tenth of a step and R-Drop has enough without it.
+    attention_dropout: float = 0.0
+    # Shares of the rows: those respelt as people write, mistyped, turned round in meaning,
+    # joined to paragraphs, and written for the purpose.
+    # Phrases overlap one another; each epoch takes this share of them and all whole sentences.
+    phrase_share: float = 0.5
+    natural_share: float = 0.5
+    typo_share: float = 0.15
+    turned_share: float = 0.04
+    paragraph_share: float = 0.01
+    written_share: float = 0.06
+    # Once the split has chosen, train again on all rows, those of the split with them.
+    refit: bool = False
+    # The shipped weights are the mean of those of this many seeds.
+    seeds: int = 1
+    validations_per_epoch: int = 4
+    # Stop after this many validations without a better one.
+    patience: int = 5
+    checkpoint_steps: int = 250
+    # "auto" is bfloat16 where the processor multiplies it, else float32.
+    precision: str = "auto"
+
+    def fingerprint(self, *parts: str) -> str:
+        """Names a stage: a checkpoint of one recipe and data must not continue another."""
+        settings = {name: value for name, value in asdict(self).items() if name not in _OF_STAGES}
+        text = json.dumps([settings, *parts], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
+    """The recipe with `name=value` settings, as given on the command line."""
+    kinds = {field.name: type(getattr(recipe, field.name)) for field in fields(recipe)}
+    changes: dict[str, object] = {}
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        if name not in kinds:
+            raise TrainingError(f"The recipe has no '{name}'; it has {', '.join(kinds)}.")
+        kind = kinds[name]
+        try:
+            changes[name] = _TRUTHS[value] if kind is bool else kind(value)
+        except (ValueError, KeyError):
+            raise TrainingError(f"'{name}' takes {kind.__name__}, not '{value}'.") from None
+    return replace(recipe, **changes)  # type: ignore[arg-type]
