@@ -6,7 +6,7 @@ HOST    ?= 127.0.0.1
 BIN     := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all check format prepare lock clean
+.PHONY: help install run test test-all fuzz check format prepare lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -26,8 +26,11 @@ prepare: install  ## make the folder that replicas load from MODEL (a folder or 
 test: install  ## the suite; no root, no system packages, no well-known port
 	$(BIN)/python -m pytest -m "not system"
 
-test-all: install  ## the suite with the tests that need system parts (chromium, redis-server)
+test-all: install  ## the suite with the tests that need system parts (chromium, redis-server, curl, node)
 	$(BIN)/python -m pytest
+
+fuzz: install  ## 20,000 generated requests against the API's document, some 20 minutes
+	SENTIMENT_FUZZ_CASES=20000 $(BIN)/python -m pytest -s tests/integration/test_schemathesis.py
 
 check: install  ## formatter, linter and types over sources and tests
 	$(BIN)/ruff format --check .

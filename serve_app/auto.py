@@ -15,6 +15,7 @@ import numpy.typing as npt
 from serve_app.dispatcher import Answers, BackendError, OverloadedError
 from serve_app.engine.artifacts import ProblemType
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, Logits, apply
+from serve_app.telemetry import ESCALATIONS, FAILOVERS, Telemetry
 
 UNAVAILABLE = (OverloadedError, BackendError, TimeoutError)
 
@@ -42,16 +43,14 @@ class Auto:
         problem_type: ProblemType,
         threshold: float,
         patience: float,
+        telemetry: Telemetry,
     ) -> None:
         self._onnx = onnx
         self._torch = torch
         self._problem_type = problem_type
         self._threshold = threshold
         self._patience = patience
-        self.escalations = 0
-        """Texts that went on to torch for doubt."""
-        self.failovers = 0
-        """Texts that torch answered because ONNX could not."""
+        self._telemetry = telemetry
 
     async def infer(self, texts: Sequence[str], within: float) -> Answers:
         """Answer the texts of one request.
@@ -75,14 +74,14 @@ class Auto:
             )
         except UNAVAILABLE:
             return answers  # doubtful, but an answer
-        self.escalations += len(doubtful)
+        self._telemetry.note(ESCALATIONS, len(doubtful))
         return _merge(answers, second, doubtful)
 
     async def _stand_in(self, texts: Sequence[str], within: float, error: Exception) -> Answers:
         if within <= 0:
             raise error
         answers = await self._torch.infer(texts, within)
-        self.failovers += len(texts)
+        self._telemetry.note(FAILOVERS, len(texts))
         return answers
 
     def _margins(self, logits: Logits) -> npt.NDArray[np.float64]:

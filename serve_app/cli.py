@@ -7,6 +7,7 @@ from importlib import import_module
 COMMANDS = {
     "prepare": "make the folder that replicas load, from a hub id or a local folder",
     "run": "serve on this machine: API, page and dashboard, until Ctrl-C",
+    "key": "make, list and revoke API keys",
 }
 
 USAGE = "usage: sentiment COMMAND [options]\n\n" + "\n".join(

@@ -28,6 +28,8 @@ from serve_app.engine.batcher import Batcher, Budget, Scored
 from serve_app.engine.certificate import Certificate, certify
 from serve_app.messages import Call, Reply
 from serve_app.settings import Settings
+from serve_app.shadow import Shadow
+from serve_app.telemetry import BATCH_SIZE, TOKENS, RayTelemetry
 
 logger = logging.getLogger("ray.serve")
 
@@ -71,6 +73,7 @@ class Classifier:
 
     def __init__(self, model: str) -> None:
         self._artifacts = Artifacts(model)
+        self._telemetry = RayTelemetry()
         self._told: dict[str, tuple[float, float]] = {}
         self._name = serve.get_replica_context().replica_id.unique_id
 
@@ -99,6 +102,10 @@ class Classifier:
         tokenize = time.perf_counter() - start
         futures = self._loaded.submit(_like(call.requests, encoded))
         scored = await asyncio.gather(*futures, return_exceptions=True)
+        backend = self._backend.name
+        self._telemetry.note(TOKENS, sum(map(len, encoded)), backend=backend)
+        if isinstance(scored[0], Scored):
+            self._telemetry.note(BATCH_SIZE, scored[0].batch_size, backend=backend)
         return _reply(self._name, encoded, scored, len(self._artifacts.manifest.labels), tokenize)
 
     async def describe(self) -> dict[str, Any]:
@@ -233,6 +240,7 @@ class Ingress:
             )
             for backend, handle in handles.items()
         }
+        telemetry = RayTelemetry()
         threshold = settings.auto_threshold
         auto = Auto(
             dispatchers["onnx"],
@@ -240,6 +248,7 @@ class Ingress:
             manifest.problem_type,
             threshold=(manifest.auto_threshold or 0.0) if threshold is None else threshold,
             patience=settings.auto_patience_s,
+            telemetry=telemetry,
         )
         self._gateway = Gateway(
             settings=settings,
@@ -247,6 +256,14 @@ class Ingress:
             config_hash=config_hash,
             dispatchers={**dispatchers, "auto": auto},
             describe={name: handle.describe.remote for name, handle in handles.items()},
+            telemetry=telemetry,
+            shadow=Shadow(
+                dispatchers,
+                manifest.problem_type,
+                telemetry,
+                share=settings.shadow_share,
+                bound=settings.shadow_bound,
+            ),
             snapshot=lambda: snapshot(handles, {n: d.waiting for n, d in dispatchers.items()}),
         )
         logger.info("ingress %s in process %d", name, os.getpid())

@@ -4,16 +4,39 @@ Deployments, autoscaling, CPUs and threads are not here: they are in `serve_conf
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_ALGORITHM = "(RS|PS|ES)(256|384|512)|EdDSA"
+
+
+class SettingsError(Exception):
+    """Settings that do not go together; the message is a sentence.
+
+    Not a ValueError: pydantic would wrap it in several lines and show the values, which may hold
+    passwords.
+    """
+
+
+def trustworthy(url: str) -> bool:
+    """Whether nobody on the way can change what the address answers: TLS, or this machine."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and local))
 
 
 class Settings(BaseSettings):
     """Settings of the service; each is read from `SENTIMENT_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix="SENTIMENT_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SENTIMENT_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     model: Path = Field(
         default=Path(".cache/prepared/model"),
@@ -47,18 +70,30 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds after which `auto` asks torch in the place of ONNX.",
     )
+    shadow_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of requests that the other backend is asked too, after the answer.",
+    )
+    shadow_bound: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="Difference of a score between the backends that is logged and counted.",
+    )
     max_waiting_texts: int = Field(
         default=1024,
         ge=1,
         description="Texts that may wait for one backend in one ingress replica; more get 503.",
     )
     texts_per_call: int = Field(
-        default=32,
+        default=4,
         ge=1,
         description="Most waiting texts that one call to a replica carries.",
     )
     calls_per_replica: int = Field(
-        default=3,
+        default=16,
         ge=1,
         description="Calls that one ingress replica keeps in flight for each model replica.",
     )
@@ -67,9 +102,107 @@ class Settings(BaseSettings):
         description="Origins, by comma, whose pages may call the API from a browser; `*` for all.",
     )
 
+    auth: Literal["none", "api-key", "oidc", "api-key,oidc"] = Field(
+        default="none",
+        description="How clients identify themselves: none, api-key, oidc, or api-key,oidc.",
+    )
+    api_keys: Path | None = Field(
+        default=None,
+        description="The file of API keys that `sentiment key` writes; for SENTIMENT_AUTH=api-key.",
+    )
+    oidc_issuer: str | None = Field(
+        default=None,
+        description="The issuer's URL, as in the tokens' `iss`; for SENTIMENT_AUTH=oidc.",
+    )
+    oidc_audience: str | None = Field(
+        default=None,
+        min_length=1,
+        description="This service's name in the tokens' `aud`; for SENTIMENT_AUTH=oidc.",
+    )
+    oidc_algorithms: str = Field(
+        default="RS256,ES256",
+        pattern=rf"^({_ALGORITHM})(,({_ALGORITHM}))*$",
+        description="The only algorithms, by comma, that tokens may be signed with; of"
+        " RS, PS and ES with 256, 384 or 512, and EdDSA.",
+    )
+    oidc_leeway_s: float = Field(
+        default=30.0,
+        ge=0,
+        le=300,
+        description="Seconds that the issuer's clock may differ from this one.",
+    )
+    oidc_cache_s: float = Field(
+        default=300.0,
+        gt=0,
+        le=3600,
+        description="Seconds after which the issuer's keys are read again; while it is away they"
+        " serve on for a day.",
+    )
+    oidc_pause_s: float = Field(
+        default=10.0,
+        ge=0,
+        description="Least seconds between two reads of the issuer's keys, whatever tokens come.",
+    )
+    quota: str | None = Field(
+        default=None,
+        pattern=r"^[1-9]\d*/([1-9]\d* ?)?(second|minute|hour|day)s?$",
+        description="Texts that each client may send in a window, such as 1000/minute or"
+        " 500/10 seconds; unset for no quota.",
+    )
+    quota_redis: SecretStr | None = Field(
+        default=None,
+        description="redis:// or rediss:// URL where all ingress replicas count the quotas"
+        " together; unset counts in each replica's memory.",
+    )
+    quota_redis_away: Literal["open", "closed"] = Field(
+        default="open",
+        description="While Redis is away: open lets texts in uncounted, closed refuses them.",
+    )
+    quota_redis_timeout_s: float = Field(
+        default=1.0,
+        gt=0,
+        description="Seconds after which Redis counts as away.",
+    )
+
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _by_comma(cls, value: object) -> object:
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
+
+    @field_validator("auth", mode="before")
+    @classmethod
+    def _in_order(cls, value: object) -> object:
+        if isinstance(value, str):
+            return ",".join(sorted(part.strip() for part in value.split(",")))
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """
+        Raises:
+            SettingsError: a setting lacks another one that it needs.
+        """
+        if "api-key" in self.auth_modes and self.api_keys is None:
+            raise SettingsError("SENTIMENT_AUTH=api-key needs SENTIMENT_API_KEYS, a file.")
+        if "oidc" in self.auth_modes:
+            if self.oidc_issuer is None or self.oidc_audience is None:
+                raise SettingsError(
+                    "SENTIMENT_AUTH=oidc needs SENTIMENT_OIDC_ISSUER and SENTIMENT_OIDC_AUDIENCE."
+                )
+            if not trustworthy(self.oidc_issuer):
+                raise SettingsError(
+                    "SENTIMENT_OIDC_ISSUER must start with https:// (or http://localhost)."
+                )
+        if self.quota_redis is not None:
+            if self.quota is None:
+                raise SettingsError("SENTIMENT_QUOTA_REDIS is of no use without SENTIMENT_QUOTA.")
+            if not self.quota_redis.get_secret_value().startswith(("redis://", "rediss://")):
+                raise SettingsError("SENTIMENT_QUOTA_REDIS must start with redis:// or rediss://.")
+        return self
+
+    @property
+    def auth_modes(self) -> tuple[str, ...]:
+        """The ways to identify oneself; none if all may come in."""
+        return () if self.auth == "none" else tuple(self.auth.split(","))

@@ -8,6 +8,8 @@ import pytest
 
 from serve_app.auto import Auto
 from serve_app.dispatcher import Answers, BackendError, OverloadedError
+from serve_app.telemetry import ESCALATIONS, FAILOVERS
+from tests.notes import Notes
 
 
 class Twin:
@@ -31,6 +33,14 @@ class Twin:
         return Answers(rows, self.backend, queue=1, inference=2)
 
 
+NOTES = Notes()
+
+
+@pytest.fixture(autouse=True)
+def _no_notes() -> None:
+    NOTES.noted.clear()
+
+
 @pytest.fixture
 def onnx() -> Twin:
     return Twin("onnx", {"sure": (0, 4), "doubt": (0.01, 0), "doubt too": (0, 0.02)})
@@ -42,7 +52,7 @@ def torch() -> Twin:
 
 
 def auto(onnx: Twin, torch: Twin, patience: float = 5) -> Auto:
-    return Auto(onnx, torch, "single_label_classification", threshold=0.1, patience=patience)
+    return Auto(onnx, torch, "single_label_classification", 0.1, patience=patience, telemetry=NOTES)
 
 
 async def test_a_sure_answer_is_onnx_alone(onnx: Twin, torch: Twin) -> None:
@@ -58,7 +68,7 @@ async def test_a_doubtful_text_goes_on_to_torch(onnx: Twin, torch: Twin) -> None
     assert answers.logits.tolist() == [[0, 4], [0, 1], [0, 4], [0, 2]]
     assert answers.backend == "onnx;n=2, transformers;n=2"
     assert (answers.queue, answers.inference) == (2, 4)
-    assert (it.escalations, it.failovers) == (2, 0)
+    assert NOTES.noted == [(ESCALATIONS, 2, {})]
     assert (await it.infer(["doubt"], 10)).backend == "transformers"
 
 
@@ -68,7 +78,7 @@ async def test_torch_stands_in_for_onnx(onnx: Twin, torch: Twin, fault: Exceptio
     it = auto(onnx, torch)
     answers = await it.infer(["sure", "doubt"], 10)
     assert answers.backend == "transformers"
-    assert it.failovers == 2
+    assert NOTES.noted == [(FAILOVERS, 2, {})]
 
 
 async def test_torch_stands_in_for_an_onnx_that_is_late(onnx: Twin, torch: Twin) -> None:
@@ -95,7 +105,7 @@ async def test_where_neither_can_the_second_says_why(onnx: Twin, torch: Twin) ->
 
 
 async def test_several_labels_are_doubtful_near_one_half(onnx: Twin, torch: Twin) -> None:
-    it = Auto(onnx, torch, "multi_label_classification", threshold=0.1, patience=5)
+    it = Auto(onnx, torch, "multi_label_classification", 0.1, patience=5, telemetry=NOTES)
     onnx.logits["far"] = torch.logits["far"] = (-4, 4)
     answers = await it.infer(["far", "sure"], 10)
     assert answers.backend == "onnx;n=1, transformers;n=1", "a sigmoid of 0 is one half"

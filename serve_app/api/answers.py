@@ -12,11 +12,13 @@ from serve_app.api.errors import (
     MODEL_FAILED,
     NOT_READY,
     OVERLOADED,
+    QUOTA,
     TIMED_OUT,
     ProblemError,
 )
 from serve_app.api.gateway import Gateway
 from serve_app.dispatcher import Answers, BackendError, OverloadedError
+from serve_app.telemetry import INFERENCE, QUEUE, REFUSED, REQUESTS, TEXTS, TOKENIZE, TRUNCATED
 
 NOT_READY_RETRY_S = 5
 
@@ -54,19 +56,43 @@ async def respond(
     """The one way of every inference request; protocols differ in how they read and render.
 
     Raises:
-        ProblemError: 4xx as `read` finds, 500 the model failed on a text, 503, 504.
+        ProblemError: 401, 403, 4xx as `read` finds, 429, 500 the model failed on a text, 503, 504.
     """
     start = time.perf_counter()
-    asked = await read(request)
-    answers = await answer(gateway, backend, asked.texts)
-    for index, message in answers.errors.items():
-        raise ProblemError(MODEL_FAILED, f"{message}.", field=f"{asked.field}[{index}]")
+    kind = "unknown"
+    try:
+        client = await gateway.authenticate(request, scope="infer")
+        kind = client.kind
+        asked = await read(request)
+        drawn = await gateway.quota.draw(client, len(asked.texts))
+        answers = await answer(gateway, backend, asked.texts)
+        for index, message in answers.errors.items():
+            raise ProblemError(MODEL_FAILED, f"{message}.", field=f"{asked.field}[{index}]")
+    except ProblemError as problem:
+        note = gateway.telemetry.note
+        note(REQUESTS, backend=backend, status=str(problem.kind.status), client=kind)
+        if problem.kind is QUOTA:
+            note(REFUSED, client=kind)
+        raise
     rendered = render(asked, answers)
+    _note(gateway, backend, kind, answers)
+    gateway.shadow.follow(asked.texts, answers, request.headers.get("x-request-id", ""))
     return Response(
         rendered.content,
-        headers={**headers(gateway, answers, start), **rendered.headers},
+        headers={**headers(gateway, answers, start), **drawn, **rendered.headers},
         media_type=rendered.media_type,
     )
+
+
+def _note(gateway: Gateway, backend: str, client: str, answers: Answers) -> None:
+    note = gateway.telemetry.note
+    note(REQUESTS, backend=backend, status="200", client=client)
+    note(TEXTS, len(answers.logits), backend=backend)
+    note(QUEUE, answers.queue, backend=backend)
+    note(TOKENIZE, answers.tokenize, backend=backend)
+    note(INFERENCE, answers.inference, backend=backend)
+    if answers.truncated:
+        note(TRUNCATED, answers.truncated, backend=backend)
 
 
 async def answer(gateway: Gateway, backend: str, texts: list[str]) -> Answers:

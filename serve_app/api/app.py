@@ -18,6 +18,7 @@ from serve_app.api.errors import (
     as_problem,
 )
 from serve_app.api.gateway import Gateway
+from serve_app.api.shortcut import Shortcut
 
 CORS_REQUEST_HEADERS = (
     "Authorization",
@@ -42,8 +43,9 @@ CORS_ANSWER_HEADERS = (
 
 def create_app(gateway: Gateway) -> FastAPI:
     """All routes over one gateway."""
-    app = document.Api(gateway.settings.max_texts)
-    app.include_router(infer.router(gateway))
+    app = document.Api(gateway.settings)
+    hot = infer.endpoints(gateway)
+    app.include_router(infer.router(gateway, hot))
     app.include_router(stream.router(gateway))
     app.include_router(huggingface.router(gateway))
     app.include_router(open_inference.router(gateway))
@@ -59,6 +61,8 @@ def create_app(gateway: Gateway) -> FastAPI:
             allow_headers=CORS_REQUEST_HEADERS,
             expose_headers=CORS_ANSWER_HEADERS,
         )
+    else:
+        app.shortcut = Shortcut(hot)
     return app
 
 

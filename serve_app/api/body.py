@@ -15,10 +15,23 @@ async def read_json(request: Request, limit: int) -> Any:
     Raises:
         ProblemError: 415 not JSON by its Content-Type, 413 over `limit` bytes, 400 no JSON.
     """
-    media = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
-    if media != "application/json" and not media.endswith("+json"):
-        raise ProblemError(MEDIA, f"Content-Type is {media or 'empty'}; send application/json.")
+    require_media(request)
     return parse(await read(request, limit))
+
+
+def require_media(request: Request, other: str | None = None) -> str:
+    """The type of a body that is JSON, or of the other type where one is given.
+
+    Raises:
+        ProblemError: 415, its Content-Type says that it is not.
+    """
+    media = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    if media not in ("application/json", other) and not media.endswith("+json"):
+        also = f" or {other}" if other else ""
+        raise ProblemError(
+            MEDIA, f"Content-Type is {media or 'empty'}; send application/json{also}."
+        )
+    return media
 
 
 async def read(request: Request, limit: int) -> bytes:

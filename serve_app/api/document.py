@@ -6,9 +6,13 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
-from serve_app.api.openapi import SCHEMAS, problems, schemas_of
+from serve_app.api import guard
+from serve_app.api.openapi import REQUEST_ID, SCHEMAS, problems, schemas_of
 from serve_app.api.schemas import MAX_TEXTS, Error, Problem
+from serve_app.api.shortcut import Shortcut
+from serve_app.settings import Settings
 
 ABOUT = """
 One text classifier served two ways: PyTorch (`transformers`) and ONNX Runtime (`onnx`);
@@ -23,7 +27,7 @@ with a bare 400.
 class Api(FastAPI):
     """FastAPI with a document that also tells what the routes read by themselves."""
 
-    def __init__(self, max_texts: int) -> None:
+    def __init__(self, settings: Settings) -> None:
         super().__init__(
             title="Sentiment service",
             summary="One text classifier served two ways: PyTorch and ONNX Runtime.",
@@ -32,7 +36,15 @@ class Api(FastAPI):
             openapi_url=None,  # the routes are below, so that they are in the document too
             redirect_slashes=False,
         )
-        self._max_texts = max_texts
+        self._settings = settings
+        self.shortcut: Shortcut | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hot routes by the shortcut, all else by FastAPI."""
+        if self.shortcut is not None and self.shortcut.takes(scope):
+            await self.shortcut(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The document, made once."""
@@ -44,9 +56,10 @@ class Api(FastAPI):
             for path in document["paths"].values():
                 for operation in path.values():
                     schemas.update(operation.pop(SCHEMAS, {}))
+            guard.describe(document, self._settings)
             for node in _nodes(document):
                 if node.get("maxItems") == MAX_TEXTS:
-                    node["maxItems"] = self._max_texts
+                    node["maxItems"] = self._settings.max_texts
         assert self.openapi_schema is not None
         return self.openapi_schema
 
@@ -59,7 +72,7 @@ def router(app: Api) -> APIRouter:
         "/openapi.json",
         summary="This document",
         response_model=dict[str, Any],
-        responses=problems(405),
+        responses={200: {"headers": REQUEST_ID}, **problems(405)},
     )
     async def document() -> Response:
         return JSONResponse(app.openapi())
@@ -68,7 +81,7 @@ def router(app: Api) -> APIRouter:
         "/docs",
         summary="This document, to read and to try",
         response_class=HTMLResponse,
-        responses=problems(405),
+        responses={200: {"headers": REQUEST_ID}, **problems(405)},
     )
     async def docs() -> Response:
         return get_swagger_ui_html(openapi_url="openapi.json", title=app.title)

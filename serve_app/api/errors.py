@@ -24,22 +24,29 @@ class Kind:
 
 
 NOT_JSON = Kind("not-json", 400, "The body is not JSON")
+UNAUTHORIZED = Kind("unauthorized", 401, "The request has no credential that is valid")
+FORBIDDEN = Kind("forbidden", 403, "The credential does not permit this")
 NOT_FOUND = Kind("not-found", 404, "There is no such route")
 METHOD = Kind("method-not-allowed", 405, "The route does not take this method")
 TOO_LARGE = Kind("body-too-large", 413, "The body is too large")
 MEDIA = Kind("unsupported-media-type", 415, "The body has a type that the route does not take")
 INVALID = Kind("invalid", 422, "The request is not valid")
+QUOTA = Kind("quota-exceeded", 429, "The client's quota is used up")
 OVERLOADED = Kind("overloaded", 503, "The service is at its limit")
 NOT_READY = Kind("not-ready", 503, "The model cannot answer now")
+IDENTITY_AWAY = Kind("identity-unavailable", 503, "The credential cannot be checked now")
+QUOTA_AWAY = Kind("quota-unavailable", 503, "The quota cannot be counted now")
 TIMED_OUT = Kind("timed-out", 504, "The model did not answer in time")
 MODEL_FAILED = Kind("model-failed", 500, "The model failed on this text")
 INTERNAL = Kind("internal", 500, "The service failed")
 
 KINDS = (
-    NOT_JSON, NOT_FOUND, METHOD, TOO_LARGE, MEDIA, INVALID, OVERLOADED, NOT_READY, TIMED_OUT,
-    MODEL_FAILED, INTERNAL,
+    NOT_JSON, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, METHOD, TOO_LARGE, MEDIA, INVALID, QUOTA,
+    OVERLOADED, NOT_READY, IDENTITY_AWAY, QUOTA_AWAY, TIMED_OUT, MODEL_FAILED, INTERNAL,
 )  # fmt: skip
-BY_STATUS = {kind.status: kind for kind in KINDS if kind not in (NOT_READY, INTERNAL)}
+FURTHER = (NOT_READY, IDENTITY_AWAY, QUOTA_AWAY, INTERNAL)
+"""Kinds that share their status with a commoner one."""
+BY_STATUS = {kind.status: kind for kind in KINDS if kind not in FURTHER}
 
 
 class ProblemError(Exception):

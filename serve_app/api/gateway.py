@@ -6,9 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.requests import Request
+
+from serve_app.api.auth import Authenticator
+from serve_app.api.client import Client, Scope
+from serve_app.api.limits import Quota
 from serve_app.auto import Inference
 from serve_app.engine.artifacts import Manifest
 from serve_app.settings import Settings
+from serve_app.shadow import Shadow
+from serve_app.telemetry import Telemetry
 
 DESCRIBE_TIMEOUT_S = 2.0
 DESCRIBE_CACHED_S = 1.0
@@ -24,7 +31,9 @@ class Gateway:
     Attributes:
         dispatchers: one for each backend and `auto`, by its name in the routes.
         describe: asks some replica of a backend how it runs the model.
+        telemetry, shadow: take what happened, and compare the twins on it.
         snapshot: the state of the deployments, as `/cluster` shows it.
+        identity, quota: as the settings have them, so that no gateway is without.
     """
 
     settings: Settings
@@ -33,8 +42,20 @@ class Gateway:
     dispatchers: Mapping[str, Inference]
     describe: Mapping[str, Callable[[], Awaitable[Description]]]
     snapshot: Callable[[], Awaitable[Description]]
+    telemetry: Telemetry
+    shadow: Shadow
+    identity: Authenticator = field(init=False)
+    quota: Quota = field(init=False)
     _cluster: tuple[float, Description] | None = None
     _described: dict[str, tuple[float, Description | None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.identity = Authenticator(self.settings)
+        self.quota = Quota(self.settings)
+
+    async def authenticate(self, request: Request, scope: Scope | None = None) -> Client:
+        """See `Authenticator.authenticate`; call it before the body is read."""
+        return await self.identity.authenticate(request, scope)
 
     async def descriptions(self) -> dict[str, Description | None]:
         """What a replica of each backend says of itself; None where none answers."""

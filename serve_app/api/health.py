@@ -7,6 +7,8 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from serve_app.api.gateway import Gateway
+from serve_app.api.health_schemas import Health, Info, Ready, Unready
+from serve_app.api.openapi import ERROR_HEADERS, REQUEST_ID, problems
 
 VERSIONS = ("ray", "torch", "transformers", "onnxruntime", "fastapi")
 
@@ -15,14 +17,28 @@ def router(gateway: Gateway) -> APIRouter:
     """The open routes."""
     routes = APIRouter(tags=["health"])
 
-    @routes.get("/health", summary="Whether the ingress lives")
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
+    @routes.get(
+        "/health",
+        summary="Whether the ingress lives",
+        response_model=Health,
+        responses={200: {"headers": REQUEST_ID}, **problems(405)},
+    )
+    async def health() -> Response:
+        return JSONResponse({"status": "ok"})
 
     @routes.get(
         "/ready",
         summary="Whether both backends answer",
-        responses={503: {"description": "At least one backend does not answer."}},
+        response_model=Ready,
+        responses={
+            200: {"headers": REQUEST_ID},
+            503: {
+                "description": "A backend, or all of identity or quota, is away.",
+                "model": Unready,
+                "headers": {**ERROR_HEADERS[503], **REQUEST_ID},
+            },
+            **problems(405),
+        },
     )
     async def ready() -> Response:
         states = {
@@ -30,51 +46,66 @@ def router(gateway: Gateway) -> APIRouter:
             for name, said in (await gateway.descriptions()).items()
         }
         missing = sorted(name for name, state in states.items() if state != "ready")
-        if not missing:
-            return JSONResponse({"status": "ready", "backends": states})
+        faults = [f"No replica answers: {', '.join(missing)}."] if missing else []
+        said: dict[str, Any] = {"backends": states}
+        if gateway.identity.required:
+            identity = await gateway.identity.states()
+            said["identity"] = {name: fault or "ready" for name, (_, fault) in identity.items()}
+            if not any(usable for usable, _ in identity.values()):
+                faults += [fault for _, fault in identity.values()]
+        if gateway.quota.counts:
+            lets_in, fault = await gateway.quota.state()
+            said["quota"] = fault or "ready"
+            faults += [] if lets_in else [fault]
+        if not faults:
+            return JSONResponse({"status": "ready", **said})
         return JSONResponse(
-            {
-                "status": "unavailable",
-                "detail": f"No replica answers: {', '.join(missing)}.",
-                "backends": states,
-            },
+            {"status": "unavailable", "detail": " ".join(faults), **said},
             503,
             headers={"Retry-After": "5"},
         )
 
-    @routes.get("/info", summary="What model is served, and how")
-    async def info() -> dict[str, Any]:
+    @routes.get(
+        "/info",
+        summary="What model is served, and how",
+        response_model=Info,
+        responses={200: {"headers": REQUEST_ID}, **problems(405)},
+    )
+    async def info() -> Response:
         manifest = gateway.manifest
         settings = gateway.settings
-        return {
-            "model": {
-                "id": manifest.model_id,
-                "revision": manifest.revision,
-                "licence": manifest.licence,
-                "labels": manifest.labels,
-                "problem_type": manifest.problem_type,
-                "max_length": manifest.max_length,
-                "parameters": manifest.parameters,
-            },
-            "limits": {
-                "max_texts": settings.max_texts,
-                "max_body_bytes": settings.max_body_bytes,
-                "max_waiting_texts": settings.max_waiting_texts,
-                "timeout_s": settings.timeout_s,
-            },
-            "versions": {
-                "sentiment-service": version("sentiment-service"),
-                **{name: version(name) for name in VERSIONS},
-            },
-            "prepared_with": manifest.versions,
-            "config_hash": gateway.config_hash,
-            "measured": {
-                "torch_accuracy": manifest.torch_accuracy,
-                "auto_threshold": manifest.auto_threshold,
-                **{name: record.model_dump() for name, record in manifest.measured.items()},
-            },
-            "notes": manifest.notes,
-            "backends": await gateway.descriptions(),
-        }
+        return JSONResponse(
+            {
+                "model": {
+                    "id": manifest.model_id,
+                    "revision": manifest.revision,
+                    "licence": manifest.licence,
+                    "labels": manifest.labels,
+                    "problem_type": manifest.problem_type,
+                    "max_length": manifest.max_length,
+                    "parameters": manifest.parameters,
+                },
+                "limits": {
+                    "max_texts": settings.max_texts,
+                    "max_body_bytes": settings.max_body_bytes,
+                    "max_waiting_texts": settings.max_waiting_texts,
+                    "timeout_s": settings.timeout_s,
+                    "quota": settings.quota,
+                },
+                "versions": {
+                    "sentiment-service": version("sentiment-service"),
+                    **{name: version(name) for name in VERSIONS},
+                },
+                "prepared_with": manifest.versions,
+                "config_hash": gateway.config_hash,
+                "measured": {
+                    "torch_accuracy": manifest.torch_accuracy,
+                    "auto_threshold": manifest.auto_threshold,
+                    **{name: record.model_dump() for name, record in manifest.measured.items()},
+                },
+                "notes": manifest.notes,
+                "backends": await gateway.descriptions(),
+            }
+        )
 
     return routes

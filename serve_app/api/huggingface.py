@@ -89,23 +89,13 @@ def router(gateway: Gateway) -> APIRouter:
         return _Asked(
             check_texts(asked["inputs"], settings.max_texts, field="inputs"),
             "inputs",
-            _top_k(parameters),
+            _top_k(parameters, len(labels)),
             function_of(parameters, DEFAULT_FUNCTION[gateway.manifest.problem_type]),
         )
 
     def render(asked: _Asked, answers: Answers) -> Rendered:
         scores = apply(answers.logits, asked.function)
         return Rendered(orjson.dumps(rank(scores, labels, asked.top_k)))
-
-    def _top_k(parameters: dict[str, Any]) -> int | None:
-        value = parameters.get("top_k")
-        if value is None:
-            return None
-        top_k = whole(value)
-        if top_k is None or top_k < 1:
-            field = "parameters.top_k"
-            raise ProblemError(INVALID, f"`{field}` must be a number from 1.", field=field)
-        return min(top_k, len(labels))
 
     def add(backend: str) -> None:
         async def endpoint(request: Request) -> Response:
@@ -131,3 +121,14 @@ def router(gateway: Gateway) -> APIRouter:
     for backend in gateway.dispatchers:
         add(backend)
     return routes
+
+
+def _top_k(parameters: dict[str, Any], classes: int) -> int | None:
+    value = parameters.get("top_k")
+    if value is None:
+        return None
+    top_k = whole(value)
+    if top_k is None or top_k < 1:
+        field = "parameters.top_k"
+        raise ProblemError(INVALID, f"`{field}` must be a whole number from 1.", field=field)
+    return min(top_k, classes)

@@ -1,5 +1,7 @@
 """`POST /{backend}/infer`: a text or a list of texts, the best label and score of each."""
 
+from collections.abc import Mapping
+
 import orjson
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -10,13 +12,13 @@ from serve_app.api.body import read_json
 from serve_app.api.gateway import Gateway
 from serve_app.api.openapi import INFER_HEADERS, body, problems
 from serve_app.api.schemas import InferRequest, Prediction, texts_of
+from serve_app.api.shortcut import Endpoint
 from serve_app.dispatcher import Answers
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, rank
 
 
-def router(gateway: Gateway) -> APIRouter:
-    """The route of each backend."""
-    routes = APIRouter()
+def endpoints(gateway: Gateway) -> dict[str, Endpoint]:
+    """What answers the route of each backend, by path."""
     labels = gateway.manifest.labels
     function = DEFAULT_FUNCTION[gateway.manifest.problem_type]
     settings = gateway.settings
@@ -29,12 +31,22 @@ def router(gateway: Gateway) -> APIRouter:
         ranked = rank(apply(answers.logits, function), labels, top_k=1)
         return Rendered(orjson.dumps([best for (best,) in ranked]))
 
-    def add(backend: str) -> None:
-        async def endpoint(request: Request) -> Response:
+    def endpoint(backend: str) -> Endpoint:
+        async def infer(request: Request) -> Response:
             return await respond(gateway, backend, request, read, render)
 
+        return infer
+
+    return {f"/{backend}/infer": endpoint(backend) for backend in gateway.dispatchers}
+
+
+def router(gateway: Gateway, by_path: Mapping[str, Endpoint]) -> APIRouter:
+    """The routes, as FastAPI knows and documents them."""
+    routes = APIRouter()
+    for path, endpoint in by_path.items():
+        backend = path.split("/")[1]
         routes.add_api_route(
-            f"/{backend}/infer",
+            path,
             endpoint,
             methods=["POST"],
             name=f"infer_{backend}",
@@ -49,7 +61,4 @@ def router(gateway: Gateway) -> APIRouter:
             },
             openapi_extra=body(InferRequest),
         )
-
-    for backend in gateway.dispatchers:
-        add(backend)
     return routes

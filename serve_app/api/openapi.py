@@ -10,6 +10,9 @@ from serve_app.api.schemas import Error, Problem
 SCHEMAS = "x-schemas"
 """Where an operation keeps the schemas it refers to, until `document` moves them."""
 
+NEEDS = "x-needs-scope"
+"""Where an operation keeps the scope it needs, until `guard` says what follows from it."""
+
 Responses = dict[int | str, dict[str, Any]]
 
 
@@ -47,9 +50,9 @@ ERROR_HEADERS = {
 
 
 def stream_body(*media_types: str) -> dict[str, Any]:
-    """A required body that the route reads row by row."""
-    content = {media: {"schema": {"type": "string"}} for media in media_types}
-    return {"requestBody": {"required": True, "content": content}}
+    """A required body that the route reads row by row; whatever it is, faults are told in rows."""
+    content = {media: {"schema": {"contentMediaType": media}} for media in media_types}
+    return {"requestBody": {"required": True, "content": content}, NEEDS: "stream"}
 
 
 def body(model: type[BaseModel]) -> dict[str, Any]:
@@ -58,6 +61,7 @@ def body(model: type[BaseModel]) -> dict[str, Any]:
     return {
         "requestBody": {"required": True, "content": content},
         SCHEMAS: schemas_of(model),
+        NEEDS: "infer",
     }
 
 

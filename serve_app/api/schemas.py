@@ -120,6 +120,21 @@ def object_of(body: dict[str, Any], name: str, *, at: str = "") -> dict[str, Any
     return value
 
 
+def flag_of(body: dict[str, Any], name: str, *, default: bool = False, at: str = "") -> bool:
+    """An optional field that is true or false.
+
+    Raises:
+        ProblemError: 422, it is neither.
+    """
+    value = body.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        field = at + name
+        raise ProblemError(INVALID, f"`{field}` must be true or false.", field=field)
+    return value
+
+
 def function_of(parameters: dict[str, Any], default: Function) -> Function:
     """The optional parameter `function_to_apply`.
 

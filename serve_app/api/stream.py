@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from serve_app.api.answers import answer
+from serve_app.api.client import Client
 from serve_app.api.errors import (
     INVALID,
     MEDIA,
@@ -52,6 +53,7 @@ def router(gateway: Gateway) -> APIRouter:
             text_column: str | None = Query(None, description="The CSV column with the texts."),
             offset: int = Query(0, ge=0, description="Rows to skip: those already answered."),
         ) -> Response:
+            client = await gateway.authenticate(request, scope="stream")
             media = request.headers.get("content-type", "").split(";")[0].strip().lower()
             if media not in (NDJSON, CSV):
                 raise ProblemError(
@@ -61,7 +63,8 @@ def router(gateway: Gateway) -> APIRouter:
                 raise ProblemError(
                     INVALID, "A CSV needs ?text_column=, the column's name.", field="text_column"
                 )
-            return _Stream(gateway, backend, text_column if media == CSV else None, offset)
+            column = text_column if media == CSV else None
+            return _Stream(gateway, client, backend, column, offset)
 
         routes.add_api_route(
             f"/{backend}/stream",
@@ -92,7 +95,12 @@ class _Stream(Response):
     """Reads the upload and writes the answers, both at once."""
 
     def __init__(
-        self, gateway: Gateway, backend: str, text_column: str | None, offset: int
+        self,
+        gateway: Gateway,
+        client: Client,
+        backend: str,
+        text_column: str | None,
+        offset: int,
     ) -> None:
         super().__init__(
             media_type=NDJSON,
@@ -100,6 +108,7 @@ class _Stream(Response):
         )
         del self.headers["content-length"]
         self._gateway = gateway
+        self._client = client
         self._backend = backend
         self._column = text_column
         self._offset = offset
@@ -151,6 +160,8 @@ class _Stream(Response):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         except ProblemError as problem:
             error = _error(problem.kind, problem.detail)
+            if "Retry-After" in problem.headers:
+                error["retry_after"] = int(problem.headers["Retry-After"])
         except SpoolFullError:
             limit = self._gateway.settings.max_spool_bytes
             error = _error(
@@ -221,6 +232,7 @@ class _Stream(Response):
     async def _answer(self, rows: list[Row]) -> bytes:
         texts = [row.text for row in rows if row.text is not None]
         lines: list[dict[str, Any]] = []
+        await self._gateway.quota.draw_patiently(self._client, len(texts), PATIENCE_S)
         answers = await self._try(texts) if texts else None
         if answers is not None:
             scores = apply(answers.logits, self._function)

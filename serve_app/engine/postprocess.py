@@ -1,6 +1,7 @@
 """Logits to probabilities and labels: one post-processing for every backend and protocol."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,13 @@ DEFAULT_FUNCTION: dict[ProblemType, Function] = {
     "single_label_classification": "softmax",
     "multi_label_classification": "sigmoid",
 }
+
+
+class Ranked(TypedDict):
+    """A label and its score."""
+
+    label: str
+    score: float
 
 
 def apply(logits: Logits, function: Function) -> npt.NDArray[np.float64]:
@@ -33,3 +41,21 @@ def apply(logits: Logits, function: Function) -> npt.NDArray[np.float64]:
         return np.asarray(1.0 / (1.0 + np.exp(-values)))
     exponents = np.exp(values - values.max(axis=-1, keepdims=True))
     return np.asarray(exponents / exponents.sum(axis=-1, keepdims=True))
+
+
+def rank(
+    scores: npt.NDArray[np.float64], labels: Sequence[str], top_k: int | None = None
+) -> list[list[Ranked]]:
+    """The labels of each text by falling score; equal scores stay in the model's order.
+
+    Args:
+        scores: [texts, classes], as `apply` gives them.
+        labels: of the classes.
+        top_k: how many of them; all if None.
+    """
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
+    values = np.take_along_axis(scores, order, axis=1)
+    return [
+        [{"label": labels[label], "score": score} for label, score in zip(*row, strict=True)]
+        for row in zip(order.tolist(), values.tolist(), strict=True)
+    ]

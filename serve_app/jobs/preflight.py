@@ -5,6 +5,11 @@ import socket
 from collections.abc import Iterator, Mapping
 
 import psutil
+from pydantic import ValidationError
+
+from serve_app.api.auth import Authenticator
+from serve_app.api.keys import KeysError
+from serve_app.settings import Settings, SettingsError
 
 LEAST_MEMORY = 3_500_000_000
 
@@ -42,6 +47,22 @@ def check(ports: Mapping[str, tuple[str, int]], cpus_needed: float, cpus: int) -
     if memory < LEAST_MEMORY:
         return [f"Only {memory / 1e9:.1f} GB of memory are free; the service takes about 3.5 GB."]
     return []
+
+
+def check_settings() -> None:
+    """Look at the environment as the ingress will.
+
+    Raises:
+        NotPossibleError: a setting is wrong or lacks another, or the file of API keys does.
+    """
+    try:
+        Authenticator(Settings())
+    except (SettingsError, KeysError) as error:
+        raise NotPossibleError(str(error)) from None
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = f"SENTIMENT_{str(first['loc'][0]).upper()}" if first["loc"] else "A setting"
+        raise NotPossibleError(f"{name}: {first['msg']}.") from None
 
 
 def cpus() -> int:

@@ -42,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
     if page:
         ports["page"] = (options.host, options.page_port)
     try:
+        preflight.check_settings()
         for warning in preflight.check(ports, least_cpus(config), preflight.cpus()):
             _say(warning)
         _warn_of_open_ports(options.host)

@@ -15,6 +15,8 @@ from serve_app.dispatcher import Dispatcher
 from serve_app.engine.artifacts import Manifest, Measured
 from serve_app.messages import Call, Reply
 from serve_app.settings import Settings
+from serve_app.shadow import Shadow
+from serve_app.telemetry import Silent
 
 MEASURED = Measured(texts=64, flips=0, max_difference=0, mean_difference=0, batch_drift=0)
 MANIFEST = Manifest(
@@ -58,6 +60,7 @@ class World:
             manifest.problem_type,
             threshold=0.0,
             patience=2.0,
+            telemetry=Silent(),
         )
         self.gateway = Gateway(
             settings=self.settings,
@@ -65,6 +68,8 @@ class World:
             config_hash="0" * 12,
             dispatchers={**dispatchers, "auto": auto},
             describe=dict.fromkeys(dispatchers, self._describe),
+            telemetry=Silent(),
+            shadow=Shadow(dispatchers, manifest.problem_type, Silent(), share=0.0, bound=0.1),
             snapshot=self._describe,
         )
         self.app: FastAPI = create_app(self.gateway)

@@ -1,0 +1,227 @@
+"""Quotas: texts a client may send in a window, counted here or in Redis for all replicas."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from limits import RateLimitItem, parse
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from serve_app.api.client import Client
+from serve_app.api.errors import INVALID, QUOTA, QUOTA_AWAY, ProblemError
+from serve_app.api.window import Window
+from serve_app.settings import Settings
+
+logger = logging.getLogger("ray.serve")
+
+POLICY = "texts"
+AWAY_S = 1.0
+"""While Redis is away, one request in so long asks it; the others are not kept waiting."""
+CONNECTIONS = 8
+"""To Redis at the same time. Who waits for one waits for this process, which is no sign that Redis
+is away: the time-out begins afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether some texts are let in.
+
+    Attributes:
+        headers: `RateLimit` and `RateLimit-Policy`; none where nothing is counted.
+        retry_after: where they are not let in, seconds after which they are.
+    """
+
+    granted: bool
+    headers: dict[str, str] = field(default_factory=dict)
+    retry_after: int = 0
+
+
+class Quota:
+    """The quota of every client, as the settings have it. Belongs to one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._limit: RateLimitItem | None = None
+        self._storage: MemoryStorage | RedisStorage
+        self._timeout: float | None = None
+        self._connections = asyncio.Semaphore(CONNECTIONS)
+        self._closed = settings.quota_redis_away == "closed"
+        self._fault = ""
+        self._ask_at = 0.0
+        if settings.quota is None:
+            return
+        self._limit = parse(settings.quota)
+        self._length = self._limit.get_expiry()
+        unit = self._limit.GRANULARITY.name
+        self._per = unit if self._limit.multiples == 1 else f"{self._limit.multiples} {unit}s"
+        # `qu` tells the unit, which is requests where it is not told.
+        self._policy = f'"{POLICY}";q={self._limit.amount};w={self._length};qu="texts"'
+        if settings.quota_redis is None:
+            self._storage = MemoryStorage()
+        else:
+            self._timeout = settings.quota_redis_timeout_s
+            self._storage = _redis(settings.quota_redis.get_secret_value(), self._timeout)
+        self._limiter = SlidingWindowCounterRateLimiter(self._storage)
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is a quota at all."""
+        return self._limit is not None
+
+    async def draw(self, client: Client, texts: int) -> dict[str, str]:
+        """Draw texts from a client's quota; the headers of the answer.
+
+        Raises:
+            ProblemError: 429 with the time to wait, 422 where no wait would help, 503 where
+                Redis is away and the settings choose to refuse.
+        """
+        verdict = await self.take(client, texts)
+        if verdict.granted:
+            return verdict.headers
+        raise self._exceeded(verdict, texts)
+
+    async def draw_patiently(self, client: Client, texts: int, patience: float) -> None:
+        """Draw texts as the quota lets them in, in parts where they are more than it ever holds.
+
+        Raises:
+            ProblemError: 429, more is to be waited than `patience` seconds; 503, as in `draw`.
+        """
+        if self._limit is None:
+            return
+        deadline = time.monotonic() + patience
+        while texts:
+            part = min(texts, self._limit.amount)
+            verdict = await self.take(client, part)
+            if verdict.granted:
+                texts -= part
+            elif time.monotonic() + verdict.retry_after > deadline:
+                raise self._exceeded(verdict, part)
+            else:
+                await asyncio.sleep(verdict.retry_after)
+
+    async def take(self, client: Client, texts: int) -> Verdict:
+        """Draw texts from a client's quota if it has so many left; else draw nothing.
+
+        Raises:
+            ProblemError: 422 or 503, as in `draw`.
+        """
+        if self._limit is None:
+            return Verdict(True)
+        if texts > self._limit.amount:
+            raise ProblemError(
+                INVALID,
+                f"The request has {texts} texts and the quota is {self._limit.amount} per"
+                f" {self._per}: it can never pass. Send fewer texts at a time.",
+                headers={"RateLimit-Policy": self._policy},
+            )
+        if self._timeout is None:
+            return await self._count(self._limit, client, texts)
+        if self._fault and time.monotonic() < self._ask_at:
+            return self._uncounted()
+        async with self._connections:
+            if self._fault:
+                if time.monotonic() < self._ask_at:
+                    return self._uncounted()
+                self._ask_at = time.monotonic() + AWAY_S
+            try:
+                async with asyncio.timeout(self._timeout):
+                    verdict = await self._count(self._limit, client, texts)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._away(error)
+                return self._uncounted()
+            self._back()
+            return verdict
+
+    async def state(self) -> tuple[bool, str]:
+        """Whether texts are let in, and a sentence if they are not counted as they should be."""
+        if self._timeout is not None and self._limit is not None:
+            try:
+                async with self._connections, asyncio.timeout(self._timeout):
+                    # `check` hides why; reading a count tells.
+                    await self._storage.get(self._limit.key_for("ready"))
+            except (RedisError, OSError, TimeoutError) as error:
+                self._away(error)
+            else:
+                self._back()
+        return not (self._fault and self._closed), self._fault
+
+    async def _count(self, limit: RateLimitItem, client: Client, texts: int) -> Verdict:
+        granted = await self._limiter.hit(limit, client.id, cost=texts)
+        before, before_left, now, now_expires = await self._storage.get_sliding_window(
+            limit.key_for(client.id), self._length
+        )
+        # The library keeps a window's count for one more window, in which it is the previous one.
+        window = Window(
+            limit.amount,
+            self._length,
+            before,
+            before_left,
+            now,
+            max(0.0, now_expires - self._length),
+        )
+        remaining = window.remaining
+        more = f";t={window.wait(remaining + 1)}" if remaining < limit.amount else ""
+        headers = {
+            "RateLimit": f'"{POLICY}";r={remaining}{more}',
+            "RateLimit-Policy": self._policy,
+        }
+        return Verdict(granted, headers, 0 if granted else window.wait(texts))
+
+    def _exceeded(self, verdict: Verdict, texts: int) -> ProblemError:
+        assert self._limit is not None
+        return ProblemError(
+            QUOTA,
+            f"The quota of {self._limit.amount} texts per {self._per} has no {texts} left;"
+            f" try again in {verdict.retry_after} s.",
+            headers={**verdict.headers, "Retry-After": str(verdict.retry_after)},
+        )
+
+    def _uncounted(self) -> Verdict:
+        """The verdict while Redis is away.
+
+        Raises:
+            ProblemError: 503, the settings choose to refuse.
+        """
+        if not self._closed:
+            return Verdict(True)
+        raise ProblemError(
+            QUOTA_AWAY,
+            "The quota cannot be counted now, and the service refuses what it cannot count.",
+            headers={"Retry-After": "1"},
+        )
+
+    def _away(self, error: Exception) -> None:
+        if not self._fault:
+            choice = "refused" if self._closed else "let in uncounted"
+            self._fault = f"Redis does not count the quotas; texts are {choice}."
+            logger.error("%s (%s)", self._fault, str(error) or type(error).__name__)
+        self._ask_at = time.monotonic() + AWAY_S
+
+    def _back(self) -> None:
+        if self._fault:
+            self._fault = ""
+            logger.warning("Redis counts the quotas again")
+
+
+def _redis(url: str, timeout: float) -> RedisStorage:
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS,
+        timeout=timeout,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        # Once, at once: a connection that Redis has closed meanwhile is opened anew.
+        retry=Retry(NoBackoff(), 1),
+    )
+    return RedisStorage(
+        url,
+        implementation="redispy",
+        key_prefix="sentiment-quota",
+        connection_pool=cast(Any, pool),
+    )

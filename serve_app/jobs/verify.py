@@ -1,0 +1,230 @@
+"""A graph compared with torch: parity, label flips, drift with the batch, accuracy."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serve_app.engine.artifacts import Measured, ProblemType
+from serve_app.engine.postprocess import DEFAULT_FUNCTION, Logits, apply
+
+Probabilities = npt.NDArray[np.float64]
+Feed = dict[str, npt.NDArray[np.int64]]
+Run = Callable[[Feed], Logits]
+Plan = list[list[int]]
+
+PARITY = 1e-4
+"""Largest |Δp| of an fp32 graph against torch."""
+DRIFT = 1e-3
+"""Largest |Δp| of a text between two ways of batching it."""
+FLIPS = 0.01
+"""Largest share of texts whose label int8 may change."""
+HEADROOM = 1.5
+COMPANY = 16
+STRANGERS = 8
+STRANGE_TEXTS = 200
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Tokenized texts: the fixed ones first, then the labelled ones.
+
+    Attributes:
+        ids: token ids of each text, truncated at the model's maximum length.
+        types: segment ids of each text.
+        fixed: how many of the texts are fixed ones.
+        classes: the right class of each text from number `fixed` on; empty without a file.
+    """
+
+    ids: list[list[int]]
+    types: list[list[int]]
+    fixed: int
+    classes: list[int]
+    pad: int
+
+    def feed(self, numbers: Sequence[int]) -> Feed:
+        """Texts padded to the longest of them, int64 [texts, tokens]."""
+        length = max(len(self.ids[number]) for number in numbers)
+        ids = np.full((len(numbers), length), self.pad, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        types = np.zeros_like(ids)
+        for row, number in enumerate(numbers):
+            tokens = len(self.ids[number])
+            ids[row, :tokens] = self.ids[number]
+            types[row, :tokens] = self.types[number]
+            mask[row, :tokens] = 1
+        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+
+    def alone(self) -> Plan:
+        return [[number] for number in range(len(self.ids))]
+
+    def sorted(self) -> Plan:
+        """Neighbours in length, as the service batches them."""
+        order = sorted(range(len(self.ids)), key=lambda number: len(self.ids[number]))
+        return [order[start : start + COMPANY] for start in range(0, len(order), COMPANY)]
+
+    def strangers(self) -> Plan:
+        """Short beside long, most of it padding; of a long file only the first texts."""
+        order = list(range(min(len(self.ids), self.fixed + STRANGE_TEXTS)))
+        random.Random(0).shuffle(order)
+        return [order[start : start + STRANGERS] for start in range(0, len(order), STRANGERS)]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was measured of one graph, and the margin below which its label is in doubt."""
+
+    measured: Measured
+    threshold: float
+
+    def faults(self) -> list[str]:
+        """Why an int8 graph is not to be served; empty if it may be."""
+        found = self.measured
+        share = found.flips / found.texts
+        faults = []
+        if share > FLIPS:
+            faults.append(
+                f"its label differs from torch on {found.flips} of {found.texts} texts"
+                f" ({share:.1%}, at most {FLIPS:.0%})"
+            )
+        if found.batch_drift > DRIFT:
+            faults.append(
+                f"a probability moves by {found.batch_drift:.1g} with the batch (at most {DRIFT})"
+            )
+        return faults
+
+
+def tokenize(tokenizer: Any, texts: list[str], fixed: int, classes: list[int]) -> Sample:
+    """Token ids of texts, truncated at the tokenizer's `model_max_length`.
+
+    Args:
+        texts: the fixed ones first.
+        fixed: how many those are.
+        classes: the right class of each of the others, or empty.
+    """
+    encoded = tokenizer(
+        texts,
+        truncation=True,
+        padding=False,
+        return_attention_mask=False,
+        return_token_type_ids=True,
+    )
+    return Sample(
+        ids=encoded["input_ids"],
+        types=encoded["token_type_ids"],
+        fixed=fixed,
+        classes=classes,
+        pad=tokenizer.pad_token_id,
+    )
+
+
+def predict(run: Run, sample: Sample, plan: Plan, problem: ProblemType) -> Probabilities:
+    """Probabilities [texts, classes] of the texts in a plan; rows of others are NaN."""
+    function = DEFAULT_FUNCTION[problem]
+    answers: dict[int, npt.NDArray[np.float64]] = {}
+    for numbers in plan:
+        batch = apply(run(sample.feed(numbers)), function)
+        answers.update(zip(numbers, batch, strict=True))
+    classes = len(next(iter(answers.values())))
+    nothing = np.full(classes, np.nan)
+    return np.stack([answers.get(number, nothing) for number in range(len(sample.ids))])
+
+
+def accuracy(probabilities: Probabilities, sample: Sample) -> float | None:
+    """Share of the labelled texts whose best class is the right one."""
+    if not sample.classes:
+        return None
+    best = probabilities[sample.fixed :].argmax(axis=1)
+    return float(np.mean(best == np.asarray(sample.classes)))
+
+
+def measure(run: Run, reference: Probabilities, sample: Sample, problem: ProblemType) -> Verdict:
+    """Run a graph on each text alone, among its like and among strangers.
+
+    Args:
+        run: the graph.
+        reference: torch's probabilities of the same texts.
+    """
+    alone = predict(run, sample, sample.alone(), problem)
+    among = predict(run, sample, sample.sorted(), problem)
+    strange = predict(run, sample, sample.strangers(), problem)
+    difference = np.abs(alone - reference)
+    flipped = alone.argmax(axis=1) != reference.argmax(axis=1)
+    pairs = ((alone, among), (alone, strange), (among, strange))
+    drift = max(float(np.nanmax(np.abs(one - other))) for one, other in pairs)
+    measured = Measured(
+        texts=len(alone),
+        flips=int(flipped.sum()),
+        max_difference=float(difference.max()),
+        mean_difference=float(difference.mean()),
+        batch_drift=drift,
+        accuracy=accuracy(alone, sample),
+    )
+    return Verdict(measured, threshold(alone, flipped, measured.mean_difference))
+
+
+def threshold(
+    probabilities: Probabilities, flipped: npt.NDArray[np.bool_], mean_difference: float
+) -> float:
+    """Margin of the two best probabilities below which torch is asked as well.
+
+    One and a half times the largest margin at which the labels were seen to differ: all of those
+    lie below it. Where none differed, twice the mean |Δp|, since the margin moves by at most that
+    when both classes move by the mean.
+    """
+    if probabilities.shape[1] < 2:
+        return 0.0
+    best = np.sort(probabilities, axis=1)
+    margins = best[:, -1] - best[:, -2]
+    if not flipped.any():
+        return min(1.0, 2 * mean_difference)
+    return min(1.0, HEADROOM * float(margins[flipped].max()))
+
+
+def torch_run(model: Any) -> Run:
+    """Run the torch model; it is handed what its forward method takes."""
+    import inspect
+
+    import torch
+
+    takes = set(inspect.signature(model.forward).parameters)
+
+    def run(feed: Feed) -> Logits:
+        tensors = {name: torch.from_numpy(value) for name, value in feed.items() if name in takes}
+        with torch.inference_mode():
+            logits: Logits = model(**tensors).logits.numpy()
+        return logits
+
+    return run
+
+
+def onnx_run(model: str, threads: int) -> Run:
+    """Run an ONNX file on the CPU.
+
+    Args:
+        model: path of the file.
+        threads: of one call.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        model,
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=["SkipLayerNormFusion"],
+    )
+    takes = {value.name for value in session.get_inputs()}
+
+    def run(feed: Feed) -> Logits:
+        logits: Logits = session.run(
+            ["logits"], {name: value for name, value in feed.items() if name in takes}
+        )[0]
+        return logits
+
+    return run

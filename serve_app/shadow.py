@@ -1,0 +1,86 @@
+"""Do the twins agree on real traffic? A share of requests also goes to the other backend.
+
+It is asked after the answer has gone out, and only while it has nothing else to do: the shadow
+slows or fails no request, and is the first thing to stop under load. Texts are never logged.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from serve_app.dispatcher import Answers, Dispatcher
+from serve_app.engine.artifacts import ProblemType
+from serve_app.engine.certificate import flips
+from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply
+from serve_app.telemetry import SHADOW_OVER, SHADOW_SKIPPED, SHADOWED, Telemetry
+
+OTHER = {"onnx": "transformers", "transformers": "onnx"}
+BUSY_TEXTS = 4
+"""Texts waiting for a backend from which on it is left alone."""
+TIMEOUT_S = 10.0
+
+logger = logging.getLogger("ray.serve")
+
+
+class Shadow:
+    """Asks the other backend about some of the requests, and counts where it disagrees.
+
+    Args:
+        share: of requests, 0 to 1.
+        bound: |Δscore| that is worth a line in the log.
+    """
+
+    def __init__(
+        self,
+        dispatchers: Mapping[str, Dispatcher],
+        problem_type: ProblemType,
+        telemetry: Telemetry,
+        share: float,
+        bound: float,
+    ) -> None:
+        self._dispatchers = dispatchers
+        self._problem_type = problem_type
+        self._telemetry = telemetry
+        self._share = share
+        self._bound = bound
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def follow(self, texts: Sequence[str], answers: Answers, request_id: str) -> None:
+        """Ask the other backend too, if this request is one of the share and it has time."""
+        if self._share <= 0 or random.random() >= self._share:
+            return
+        other = OTHER.get(answers.backend)
+        if other is None:  # a list that `auto` split between both
+            return
+        if any(d.waiting >= BUSY_TEXTS for d in self._dispatchers.values()) or self._tasks:
+            self._telemetry.note(SHADOW_SKIPPED)
+            return
+        task = asyncio.create_task(self._compare(other, list(texts), answers, request_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _compare(
+        self, other: str, texts: list[str], answers: Answers, request_id: str
+    ) -> None:
+        try:
+            second = await self._dispatchers[other].infer(texts, TIMEOUT_S)
+        except Exception as error:  # a shadow that fails must not be seen
+            logger.info("shadow of request %s failed: %s", request_id, error)
+            return
+        function = DEFAULT_FUNCTION[self._problem_type]
+        ours, theirs = apply(answers.logits, function), apply(second.logits, function)
+        flipped = flips(ours, theirs, self._problem_type)
+        over = int((np.abs(ours - theirs).max(axis=1) > self._bound).sum())
+        self._telemetry.note(SHADOWED, len(texts) - flipped, agrees="yes")
+        if flipped:
+            self._telemetry.note(SHADOWED, flipped, agrees="no")
+        if over:
+            self._telemetry.note(SHADOW_OVER, over)
+        if flipped or over:
+            logger.warning(
+                "request %s: %s and %s differ on %d of %d labels, %d scores by more than %g",
+                request_id, answers.backend, other, flipped, len(texts), over, self._bound,
+            )  # fmt: skip

@@ -1,0 +1,116 @@
+"""The service's metrics, each named and described once, exported by Ray to Prometheus.
+
+What Serve counts itself (requests by route and status, latency, replicas, ongoing calls) is not
+counted again. Events are noted in a list and given to Ray once a second, so that a request pays
+for an append.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+FLUSH_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric as Prometheus sees it; buckets make it a histogram, otherwise it is a counter."""
+
+    name: str
+    description: str
+    tags: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+REQUESTS = Metric(
+    "sentiment_requests",
+    "Inference requests by backend, status and the way their client identified itself.",
+    ("backend", "status", "client"),
+)
+TEXTS = Metric("sentiment_texts", "Texts answered.", ("backend",))
+QUEUE = Metric("sentiment_queue_ms", "Time that a request's last text waited.", ("backend",), MS)
+TOKENIZE = Metric("sentiment_tokenize_ms", "Time that its call was tokenized in.", ("backend",), MS)
+INFERENCE = Metric("sentiment_inference_ms", "Time of its batch in the model.", ("backend",), MS)
+TRUNCATED = Metric(
+    "sentiment_truncated_texts", "Texts cut at the model's maximum length.", ("backend",)
+)
+REFUSED = Metric("sentiment_quota_refusals", "Requests over their client's quota.", ("client",))
+ESCALATIONS = Metric("sentiment_auto_escalations", "Texts that `auto` asked torch about in doubt.")
+FAILOVERS = Metric("sentiment_auto_failovers", "Texts that torch answered in the place of ONNX.")
+SHADOWED = Metric(
+    "sentiment_shadow_texts",
+    "Texts that the other backend was asked too, by whether the labels were the same.",
+    ("agrees",),
+)
+SHADOW_OVER = Metric(
+    "sentiment_shadow_over_bound", "Texts whose scores differed by more than the bound."
+)
+SHADOW_SKIPPED = Metric(
+    "sentiment_shadow_skipped", "Requests not shadowed because the other backend was busy."
+)
+BATCH_SIZE = Metric(
+    "sentiment_batch_size", "Batch that a call's first text rode in.", ("backend",), SIZES
+)
+TOKENS = Metric("sentiment_tokens", "Tokens given to the model, padding left out.", ("backend",))
+
+METRICS = (
+    REQUESTS, TEXTS, QUEUE, TOKENIZE, INFERENCE, TRUNCATED, REFUSED, ESCALATIONS, FAILOVERS,
+    SHADOWED, SHADOW_OVER, SHADOW_SKIPPED, BATCH_SIZE, TOKENS,
+)  # fmt: skip
+
+
+class Telemetry(Protocol):
+    """Takes what happened."""
+
+    def note(self, metric: Metric, value: float = 1.0, **tags: str) -> None:
+        """Count, or observe, `value`."""
+        ...
+
+
+class Silent:
+    """Telemetry that nobody reads, for the application outside a cluster."""
+
+    def note(self, metric: Metric, value: float = 1.0, **tags: str) -> None:
+        """Forget it."""
+
+
+class RayTelemetry:
+    """Telemetry through Ray's metrics. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        from ray.util.metrics import Counter, Histogram
+
+        self._sinks: dict[Metric, Counter | Histogram] = {}
+        for metric in METRICS:
+            if metric.buckets:
+                self._sinks[metric] = Histogram(
+                    metric.name, metric.description, list(metric.buckets), metric.tags
+                )
+            else:
+                self._sinks[metric] = Counter(metric.name, metric.description, metric.tags)
+        self._counts: dict[tuple[Metric, tuple[tuple[str, str], ...]], float] = {}
+        self._observations: list[tuple[Metric, float, Mapping[str, str]]] = []
+        self._flushing = False
+
+    def note(self, metric: Metric, value: float = 1.0, **tags: str) -> None:
+        """See `Telemetry`."""
+        if metric.buckets:
+            self._observations.append((metric, value, tags))
+        else:
+            key = (metric, tuple(tags.items()))
+            self._counts[key] = self._counts.get(key, 0.0) + value
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        counts, self._counts = self._counts, {}
+        observations, self._observations = self._observations, []
+        for (metric, tags), value in counts.items():
+            self._sinks[metric].inc(value, dict(tags))
+        for metric, value, named in observations:
+            self._sinks[metric].observe(value, dict(named))

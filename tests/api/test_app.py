@@ -1,0 +1,92 @@
+"""What holds for every path: CORS, and errors that nobody expected."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.asking import client
+from tests.api.world import World
+
+PAGE = "https://page.example"
+PREFLIGHT = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
+
+
+async def test_browsers_of_the_named_origins_may_call() -> None:
+    world = World(cors_origins="https://page.example, https://other.example")
+    async with client(world.app) as http:
+        asked = await http.options(
+            "/onnx",
+            headers={**PREFLIGHT, "Access-Control-Request-Headers": "authorization,content-type"},
+        )
+        answer = await http.post("/onnx", json={"inputs": "a"}, headers={"Origin": PAGE})
+        refused = await http.post("/onnx", json={}, headers={"Origin": PAGE})
+        stranger = await http.options("/onnx", headers={**PREFLIGHT, "Origin": "https://x.example"})
+    assert asked.status_code == 200
+    assert asked.headers["access-control-allow-origin"] == PAGE
+    for given in (answer, refused):  # a page must be able to read why it was refused
+        assert given.headers["access-control-allow-origin"] == PAGE
+        assert "X-Backend" in given.headers["access-control-expose-headers"]
+    assert "access-control-allow-origin" not in stranger.headers
+
+
+async def test_without_the_setting_there_is_no_cors() -> None:
+    async with client(World().app) as http:
+        asked = await http.options("/onnx", headers=PREFLIGHT)
+        answer = await http.post("/onnx", json={"inputs": "a"}, headers={"Origin": PAGE})
+    assert asked.status_code == 405
+    assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_all_origins() -> None:
+    async with client(World(cors_origins="*").app) as http:
+        answer = await http.post("/onnx", json={"inputs": "a"}, headers={"Origin": PAGE})
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/onnx/infer", {"type", "title", "status", "detail"}),
+        ("/onnx", {"error"}),
+        ("/v2/models/onnx/infer", {"error"}),
+    ],
+)
+async def test_what_nobody_expected_is_told_in_the_paths_own_shape(
+    path: str, fields: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+
+    async def broken(*_: Any, **__: Any) -> None:
+        raise AssertionError("secret")
+
+    for dispatcher in world.gateway.dispatchers.values():
+        monkeypatch.setattr(dispatcher, "infer", broken)
+    bodies = {
+        "/onnx/infer": {"input": "a"},
+        "/onnx": {"inputs": "a"},
+        "/v2/models/onnx/infer": {
+            "inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a"]}]
+        },
+    }
+    async with client(world.app) as http:
+        answer = await http.post(path, json=bodies[path])
+    assert answer.status_code == 500
+    assert answer.json().keys() == fields
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/", "/nope", "/onnx/", "/health/", "/bert/infer"])
+async def test_an_unknown_path_is_404_and_never_a_redirect(path: str) -> None:
+    async with client(World().app) as http:
+        answer = await http.post(path, json={})
+    assert answer.status_code == 404
+
+
+async def test_a_parameter_that_is_none_is_a_problem_too() -> None:
+    async with client(World().app) as http:
+        answer = await http.post(
+            "/onnx/stream?offset=x", content=b"", headers={"content-type": "application/x-ndjson"}
+        )
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["field"] == "offset"

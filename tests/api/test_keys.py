@@ -1,0 +1,168 @@
+"""API keys: what is kept of them, and how the service follows its file."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from serve_app.api.client import RefusedError
+from serve_app.api.keys import KeyFile, KeysError, Records, make, read, write
+from serve_app.jobs.key import main
+from tests.api.asking import client
+from tests.api.log import logged
+from tests.api.world import World
+
+
+def create(file: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    capsys.readouterr()
+    assert main(["create", "--file", str(file), *options]) == 0
+    return capsys.readouterr().out.strip()
+
+
+def test_a_key_is_printed_once_and_only_its_hash_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "keys.json"
+    key = create(file, capsys, "--name", "team-a", "--scopes", "infer,stream")
+    assert key.startswith("sentiment_")
+    assert len(key) == len("sentiment_") + 43
+    text = file.read_text()
+    assert key not in text
+    assert key.removeprefix("sentiment_") not in text
+    (kept,) = json.loads(text)["keys"]
+    assert kept.keys() == {"name", "scopes", "created", "sha256"}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    got = KeyFile(file).client(key)
+    assert got.id == "key:team-a"
+    assert got.scopes == {"infer", "stream"}
+    assert list(tmp_path.iterdir()) == [file], "no temporary file is left"
+
+
+def test_keys_are_listed_and_revoked_by_name_or_id(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "keys.json"
+    keys = [create(file, capsys, "--name", name) for name in ("a", "a", "b", "c")]
+    assert main(["list", "--file", str(file)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [(line[3], line[4]) for line in lines] == [
+        (name, "infer,stream") for name in ("a", "a", "b", "c")
+    ]
+    assert main(["revoke", "--file", str(file), "a"]) == 0
+    assert main(["revoke", "--file", str(file), lines[3][0]]) == 0
+    assert [record.name for record in read(file).keys] == ["b"]
+    keyfile = KeyFile(file)
+    assert keyfile.client(keys[2]).id == "key:b"
+    for revoked in (keys[0], keys[1], keys[3]):
+        with pytest.raises(RefusedError):
+            keyfile.client(revoked)
+    assert main(["revoke", "--file", str(file), "a"]) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--name", "a b"],
+        ["--name", ""],
+        ["--name", "a" * 65],
+        ["--name", "a", "--scopes", "infer,root"],
+        ["--name", "a", "--scopes", ""],
+        [],
+    ],
+)
+def test_what_cannot_be_a_key_is_refused(
+    tmp_path: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "keys.json"
+    try:
+        code = main(["create", "--file", str(file), *options])
+    except SystemExit as error:
+        code = int(error.code or 0)
+    assert code in (1, 2)
+    assert not file.exists()
+    assert capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_used_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "no" / "keys.json"
+    assert main(["list", "--file", str(missing)]) == 1
+    assert main(["create", "--name", "a", "--file", str(missing)]) == 1
+    assert "cannot be" in capsys.readouterr().err
+    with pytest.raises(KeysError, match="No such file"):
+        World(auth="api-key", api_keys=missing)
+
+
+def secret(folder: Path, version: str, records: Records) -> None:
+    """What Kubernetes does on a change of a mounted Secret: `..data` is swapped to a new folder."""
+    (folder / version).mkdir()
+    write(folder / version / "keys.json", records)
+    (folder / "new").symlink_to(version)
+    (folder / "new").rename(folder / "..data")
+
+
+def test_a_swapped_secret_is_followed_at_once(tmp_path: Path) -> None:
+    old_key, old = make("old", ("infer",))
+    new_key, new = make("new", ("infer",))
+    secret(tmp_path, "..1", Records(keys=(old,)))
+    file = tmp_path / "keys.json"
+    file.symlink_to("..data/keys.json")
+    keys = KeyFile(file)
+    assert keys.client(old_key).id == "key:old"
+    secret(tmp_path, "..2", Records(keys=(new,)))
+    assert keys.client(new_key).id == "key:new"
+    with pytest.raises(RefusedError, match="not known"):
+        keys.client(old_key)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("{", "Invalid JSON"),
+        ("[]", "the file"),
+        ('{"keys": [{"name": "a"}]}', "keys.0"),
+        ('{"keys": [], "more": 1}', "more"),
+        (None, "No such file"),
+    ],
+)
+async def test_a_broken_file_leaves_the_last_keys_in_force_and_says_so(
+    tmp_path: Path, content: str | None, why: str
+) -> None:
+    file = tmp_path / "keys.json"
+    key, record = make("a", ("infer",))
+    write(file, Records(keys=(record,)))
+    headers = {"Authorization": f"Bearer {key}"}
+    async with client(World(auth="api-key", api_keys=file).app) as http:
+
+        async def status() -> int:
+            answer = await http.post("/onnx/infer", json={"input": "a"}, headers=headers)
+            return answer.status_code
+
+        assert await status() == 200
+        assert (await http.get("/ready")).json()["identity"] == {"api-key": "ready"}
+        with logged() as messages:
+            if content is None:
+                file.unlink()
+            else:
+                file.write_text(content)
+            assert [await status() for _ in range(3)] == [200] * 3
+        assert len(messages) == 1, "once, not at each request"
+        assert why in messages[0]
+        assert record.sha256 not in messages[0]
+        ready = await http.get("/ready")
+        assert ready.status_code == 200
+        assert why in ready.json()["identity"]["api-key"]
+        with logged() as messages:
+            write(file, Records())
+            assert await status() == 401
+        assert (await http.get("/ready")).json()["identity"] == {"api-key": "ready"}
+
+
+def test_two_keys_of_one_hash_prefix_are_told_apart(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    key, record = make("a", ("infer",))
+    twin = record.model_copy(update={"name": "b", "sha256": record.sha256[:8] + "0" * 56})
+    write(file, Records(keys=(twin, record)))
+    assert KeyFile(file).client(key).id == "key:a"

@@ -1,0 +1,130 @@
+"""Quotas of the running service: two ingress replicas, one count, and a Redis that is killed."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+import requests
+
+from serve_app.api.client import Scope
+from serve_app.api.keys import Records, make, read, write
+from tests.integration.conftest import QUOTA, GuardedService
+from tests.integration.waiting import until
+from tests.redis_server import RedisServer, needs_redis
+
+pytestmark = [pytest.mark.system, needs_redis]
+LIMIT, WINDOW = QUOTA
+SCOPES: tuple[Scope, ...] = ("infer", "stream")
+
+
+@pytest.fixture
+def client(guarded: GuardedService, request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """Options for the requests of a client of the test's own, with its whole quota."""
+    before = read(guarded.given.file).keys
+    key, record = make(request.node.name[:60], SCOPES)
+    write(guarded.given.file, Records(keys=(*before, record)))
+    yield {"headers": {"Authorization": f"Bearer {key}"}}
+    write(guarded.given.file, Records(keys=before))
+
+
+@pytest.fixture
+def redis(guarded: GuardedService) -> RedisServer:
+    assert guarded.redis is not None
+    return guarded.redis
+
+
+def texts(count: int) -> dict[str, object]:
+    return {"input": ["A lovely film."] * count}
+
+
+def remaining(answer: requests.Response) -> int:
+    return int(answer.headers["RateLimit"].split("r=")[1].split(";")[0])
+
+
+async def ask_all(urls: list[str], options: dict[str, Any]) -> list[int]:
+    """The statuses of single texts, sent to the addresses all at once."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+
+        async def ask(url: str) -> int:
+            body = {"input": "A lovely film."}
+            async with http.post(f"{url}/onnx/infer", json=body, **options) as answer:
+                await answer.read()
+                return answer.status
+
+        return await asyncio.gather(*map(ask, urls))
+
+
+def test_two_replicas_count_together(guarded: GuardedService, client: dict[str, Any]) -> None:
+    replicas = guarded.beside.replicas
+    assert len({replica.pid for replica in replicas}) == 2
+    urls = [replica.url for replica in replicas] * LIMIT
+    statuses = asyncio.run(ask_all(urls, client))
+    assert {status: statuses.count(status) for status in set(statuses)} == {200: LIMIT, 429: LIMIT}
+
+
+def test_the_wait_proves_true(guarded: GuardedService, client: dict[str, Any]) -> None:
+    assert guarded.beside.post("/onnx/infer", texts(LIMIT), **client).status_code == 200
+    refused = guarded.beside.post("/onnx/infer", texts(1), **client)
+    assert refused.status_code == 429
+    assert remaining(refused) == 0
+    assert refused.headers["RateLimit-Policy"] == f'"texts";q={LIMIT};w={WINDOW};qu="texts"'
+    wait = int(refused.headers["Retry-After"])
+    assert 1 <= wait <= WINDOW + 1
+    time.sleep(wait)
+    assert guarded.beside.post("/onnx/infer", texts(1), **client).status_code == 200
+
+
+def test_a_text_and_a_list_of_one_get_the_same_verdict(
+    guarded: GuardedService, client: dict[str, Any]
+) -> None:
+    assert guarded.beside.post("/onnx/infer", texts(LIMIT), **client).status_code == 200
+    alone = guarded.beside.post("/onnx/infer", {"input": "A lovely film."}, **client)
+    listed = guarded.beside.post("/onnx/infer", texts(1), **client)
+    assert alone.status_code == listed.status_code == 429
+    assert alone.json()["type"] == listed.json()["type"]
+
+
+def test_a_list_that_can_never_pass_is_told_so(
+    guarded: GuardedService, client: dict[str, Any]
+) -> None:
+    answer = guarded.beside.post("/onnx/infer", texts(LIMIT + 1), **client)
+    assert answer.status_code == 422
+    assert "can never pass" in answer.json()["detail"]
+    after = guarded.beside.post("/onnx/infer", texts(1), **client)
+    assert remaining(after) == LIMIT - 1, "it drew nothing"
+
+
+def test_a_kill_of_redis_is_survived_as_configured(
+    guarded: GuardedService, client: dict[str, Any], redis: RedisServer
+) -> None:
+    beside = guarded.beside
+    assert beside.post("/onnx/infer", texts(LIMIT), **client).status_code == 200
+    redis.kill()
+    try:
+        statuses = asyncio.run(ask_all([r.url for r in beside.replicas] * LIMIT, client))
+        assert set(statuses) == {200}, "open: texts are let in uncounted"
+        answer = beside.post("/onnx/infer", texts(1), **client)
+        assert answer.status_code == 200
+        assert "RateLimit" not in answer.headers
+        ready = beside.get("/ready")
+        assert ready.status_code == 200
+        assert ready.json()["quota"] == (
+            "Redis does not count the quotas; texts are let in uncounted."
+        )
+        until(lambda: "Redis does not count the quotas" in beside.text_of_logs(), 20)
+    finally:
+        redis.start()
+
+    def counted() -> bool:
+        answers = [
+            requests.post(f"{replica.url}/onnx/infer", json=texts(1), timeout=60, **client)
+            for replica in beside.replicas
+        ]
+        return all("RateLimit" in answer.headers for answer in answers)
+
+    until(counted, 20)
+    assert beside.get("/ready").json()["quota"] == "ready"
+    until(lambda: "Redis counts the quotas again" in beside.text_of_logs(), 20)

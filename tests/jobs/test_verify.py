@@ -1,0 +1,128 @@
+"""Measuring: flips, drift, accuracy and the margin of doubt, on graphs that are known to err."""
+
+from typing import Final
+
+import numpy as np
+import pytest
+
+from serve_app.engine.artifacts import Measured
+from serve_app.engine.postprocess import Logits
+from serve_app.jobs.verify import (
+    Feed,
+    Sample,
+    Verdict,
+    accuracy,
+    measure,
+    predict,
+    threshold,
+)
+
+SINGLE: Final = "single_label_classification"
+
+
+def sample(lengths: list[int], classes: list[int] | None = None) -> Sample:
+    """Texts whose first token tells which one it is."""
+    ids = [[number + 1] + [99] * (length - 1) for number, length in enumerate(lengths)]
+    fixed = len(lengths) - len(classes or [])
+    return Sample(ids, [[0] * length for length in lengths], fixed, classes or [], pad=0)
+
+
+def steady(feed: Feed) -> Logits:
+    """Logits by the first token alone."""
+    side: Logits = feed["input_ids"][:, 0].astype(np.float32) % 2 * 2 - 1
+    return np.stack([side, -side], axis=1)
+
+
+def drifting(feed: Feed) -> Logits:
+    """Logits that move with the padding, as ordinary dynamic int8 does."""
+    moved: Logits = steady(feed)
+    moved[:, 0] += 0.01 * feed["input_ids"].shape[1]
+    return moved
+
+
+def test_a_batch_is_padded_to_its_longest() -> None:
+    feed = sample([3, 1]).feed([1, 0])
+
+    assert feed["input_ids"].tolist() == [[2, 0, 0], [1, 99, 99]]
+    assert feed["attention_mask"].tolist() == [[1, 0, 0], [1, 1, 1]]
+
+
+def test_every_plan_covers_the_texts_it_should() -> None:
+    texts = sample([3, 1, 7] * 100, classes=[0] * 260)
+
+    for plan in (texts.alone(), texts.sorted()):
+        assert sorted(number for batch in plan for number in batch) == list(range(300))
+    strange = sorted(number for batch in texts.strangers() for number in batch)
+    assert strange == list(range(240))
+    lengths = [{len(texts.ids[number]) for number in batch} for batch in texts.strangers()]
+    assert any(len(found) == 3 for found in lengths)
+
+
+def test_answers_come_back_in_the_order_of_the_texts() -> None:
+    texts = sample([5, 2, 9, 1])
+
+    by_length = predict(steady, texts, texts.sorted(), SINGLE)
+
+    np.testing.assert_array_equal(by_length, predict(steady, texts, texts.alone(), SINGLE))
+
+
+def test_a_graph_equal_to_torch_has_nothing_against_it() -> None:
+    texts = sample([3, 1, 7, 4], classes=[0, 1])
+    reference = predict(steady, texts, texts.alone(), SINGLE)
+
+    verdict = measure(steady, reference, texts, SINGLE)
+
+    assert verdict.measured == Measured(
+        texts=4, flips=0, max_difference=0, mean_difference=0, batch_drift=0, accuracy=1.0
+    )
+    assert verdict.faults() == []
+    assert verdict.threshold == 0
+
+
+def test_flips_and_drift_are_found() -> None:
+    texts = sample([3, 1, 7, 4])
+    reference = predict(steady, texts, texts.alone(), SINGLE)[:, ::-1]
+
+    verdict = measure(drifting, reference, texts, SINGLE)
+
+    assert verdict.measured.flips == 4
+    assert verdict.measured.batch_drift > 1e-3
+    assert len(verdict.faults()) == 2
+    assert "4 of 4 texts (100.0%" in verdict.faults()[0]
+
+
+def test_accuracy_counts_labelled_texts_only() -> None:
+    texts = sample([1, 1, 1], classes=[0, 1])
+    probabilities = np.array([[0.0, 1.0], [0.9, 0.1], [0.8, 0.2]])
+
+    assert accuracy(probabilities, texts) == 0.5
+    assert accuracy(probabilities, sample([1, 1, 1])) is None
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "flipped", "expected"),
+    [
+        ([[0.55, 0.45], [0.7, 0.3], [0.9, 0.1]], [True, True, False], 1.5 * 0.4),
+        ([[0.55, 0.45], [0.9, 0.1]], [False, False], 2 * 0.003),
+        ([[0.05, 0.95], [0.9, 0.1]], [True, False], 1.0),
+        ([[0.5, 0.3, 0.2]], [True], 1.5 * 0.2),
+        ([[0.7], [0.2]], [False, False], 0.0),
+    ],
+)
+def test_every_flip_seen_lies_below_the_threshold(
+    probabilities: list[list[float]], flipped: list[bool], expected: float
+) -> None:
+    found = threshold(np.array(probabilities), np.array(flipped), mean_difference=0.003)
+
+    assert found == pytest.approx(expected)
+
+
+def test_one_percent_of_flips_is_still_served() -> None:
+    def verdict(flips: int) -> Verdict:
+        measured = Measured(
+            texts=200, flips=flips, max_difference=0.1, mean_difference=0.01, batch_drift=1e-6
+        )
+        return Verdict(measured, 0.0)
+
+    assert verdict(2).faults() == []
+    assert verdict(3).faults() != []

@@ -1,0 +1,107 @@
+"""What `make manifests` makes, and what it refuses before anything changes."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from serve_app.jobs import manifests as module
+from serve_app.jobs.manifests import ManifestError, Manifest, main, overlays, render, the
+from serve_app.serve_config import ROOT, hash_of
+from tests.manifests.conftest import ACCOUNT, IMAGES
+
+
+def test_every_overlay_renders(manifests: list[Manifest]) -> None:
+    kinds = {manifest["kind"] for manifest in manifests}
+    assert {"RayService", "StatefulSet", "Deployment", "NetworkPolicy"} <= kinds
+    assert "${" not in yaml.safe_dump_all(manifests)
+
+
+def test_all_is_in_one_namespace(manifests: list[Manifest]) -> None:
+    names = {manifest["metadata"].get("namespace") for manifest in manifests}
+    assert names <= {"sentiment", None}
+    assert [m["kind"] for m in manifests if "namespace" not in m["metadata"]] == ["Namespace"]
+
+
+def test_serve_config_is_that_of_the_repository(manifests: list[Manifest], overlay: str) -> None:
+    applied = yaml.safe_load(the(manifests, "RayService")["spec"]["serveConfigV2"])
+    config = module.serve_config(overlay)
+    assert applied == config
+    (application,) = applied["applications"]
+    digest = application["args"].pop("config_hash")
+    assert digest == hash_of(applied)
+
+
+def test_eks_serves_what_serve_config_says() -> None:
+    base = yaml.safe_load((ROOT / "serve_config.yaml").read_text(encoding="utf-8"))
+    assert hash_of(base) == module.serve_config("eks")["applications"][0]["args"]["config_hash"]
+
+
+def test_ray_version_is_the_locked_one(manifests: list[Manifest]) -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    version = the(manifests, "RayService")["spec"]["rayClusterConfig"]["rayVersion"]
+    assert f"\nray=={version}\n" in lock
+
+
+def test_workers_hold_every_replica_with_headroom(manifests: list[Manifest], overlay: str) -> None:
+    (group,) = the(manifests, "RayService")["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    config = module.serve_config(overlay)
+    cpus = module.ray_cpus(group)
+    assert group["maxReplicas"] >= module.workers_needed(config, cpus, most=True)
+    assert group["minReplicas"] == group["replicas"]
+    if overlay == "eks":
+        assert group["maxReplicas"] == module.workers_needed(config, cpus, most=True) + 1
+        # Ten of each and both ingresses, in CPUs.
+        assert 10 * 2 + 10 * 2 + 2 * 1 <= group["maxReplicas"] * cpus
+        # Warm headroom: four more model replicas than the smallest number.
+        assert group["minReplicas"] * cpus - (2 + 2 + 2 * 1) >= 4 * 2
+
+
+@pytest.mark.parametrize(
+    ("cpus", "most", "least"), [(7, 7, 2), (4, 11, 2), (2, 21, 3), (16, 3, 1)]
+)
+def test_workers_needed_is_the_worst_packing(cpus: int, most: int, least: int) -> None:
+    config = module.serve_config("eks")
+    assert module.workers_needed(config, cpus, most=True) == most
+    assert module.workers_needed(config, cpus, most=False) == least
+
+
+@pytest.mark.parametrize(
+    ("overlay", "images", "environment", "sentence"),
+    [
+        ("production", {}, ACCOUNT, "no overlay 'production': take eks or local"),
+        ("eks", {}, {**ACCOUNT, "API_HOST": ""}, "needs API_HOST in the environment"),
+        ("eks", {}, {}, "API_HOST, API_SOURCE_RANGES, CERTIFICATE_ARN"),
+        ("local", {"sentiment-serve": "Not An Image"}, {}, "'Not An Image' is no name of an image"),
+        ("local", {"sentiment-ui": "x@sha256:12"}, {}, "is no name of an image"),
+    ],
+)
+def test_refuses_with_a_sentence(
+    overlay: str, images: dict[str, str], environment: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(ManifestError, match=re.escape(sentence)):
+        render(overlay, images, environment)
+
+
+def test_refuses_too_little_capacity(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = module.serve_config("eks")
+    config["applications"][0]["deployments"][1]["autoscaling_config"]["max_replicas"] = 30
+    monkeypatch.setattr(module, "serve_config", lambda overlay: config)
+    with pytest.raises(ManifestError, match=r"maxReplicas of the workers is 8, .* need 14 workers"):
+        render("eks", IMAGES, ACCOUNT)
+
+
+def test_command_writes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "made" / "local.yaml"
+    assert main(["local", "--serve", "a/b:1", "--output", str(output)]) == 0
+    documents: list[dict[str, Any]] = list(yaml.safe_load_all(output.read_text(encoding="utf-8")))
+    assert len(documents) == len(render("local", {}, {}))
+    assert "a/b:1" in output.read_text(encoding="utf-8")
+    assert main(["nowhere"]) == 1
+    assert "no overlay 'nowhere'" in capsys.readouterr().err
+
+
+def test_overlays_are_the_two_that_are_documented() -> None:
+    assert overlays() == ["eks", "local"]

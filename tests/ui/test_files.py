@@ -1,0 +1,83 @@
+import io
+
+import pandas as pd
+import pytest
+
+from ui import files
+from ui.files import FileError
+
+
+def test_cells_stay_the_text_they_are() -> None:
+    frame = files.read("a.csv", b"text,label\nNA,0\n007,1\n,nan\n", 10)
+    assert frame.to_numpy().tolist() == [["NA", "0"], ["007", "1"], ["", "nan"]]
+
+
+def test_a_csv_may_quote_and_may_part_with_semicolons() -> None:
+    assert files.read("a.csv", b'text\n"a, b\nc"\n', 10)["text"].tolist() == ["a, b\nc"]
+    frame = files.read("a.CSV", "\ufefftext;label\nja, gut;1\n".encode(), 10)
+    assert frame["text"].tolist() == ["ja, gut"]
+
+
+def test_a_quotation_mark_in_a_tsv_is_one() -> None:
+    frame = files.read("a.tsv", b'sentence\tlabel\n" so\t1\nthe end "\t0\n', 10)
+    assert frame["sentence"].tolist() == ['" so', 'the end "']
+
+
+def test_ndjson_and_parquet() -> None:
+    frame = files.read("a.jsonl", b'{"text": "a", "n": 1}\n\n{"text": null}\n', 10)
+    assert files.texts(frame, "text") == ["a", ""]
+    packed = pd.DataFrame({"text": ["a", None], "n": [1, 2]}).to_parquet()
+    assert files.texts(files.read("a.parquet", packed, 10), "text") == ["a", ""]
+    assert files.texts(files.read("a.parquet", packed, 10), "n") == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.xlsx", b"", "ends in .xlsx"),
+        ("a.csv", b"", "empty"),
+        ("a.csv", b"text\n", "no rows"),
+        ("a.csv", b"text\na\nb,c\n", "line 3"),
+        ("a.csv", b"text\n\xff\xfe\n", "UTF-8"),
+        ("a.csv", b"text\n" + b"x\n" * 11, "more than 10 rows"),
+        ("a.ndjson", b'{"text": "a"}\n{oops\n', "Line 2 is no JSON"),
+        ("a.ndjson", b"[1]\n", "Line 1 is no JSON object"),
+        ("a.ndjson", b'{"text": "\xff"}\n', "UTF-8"),
+        ("a.ndjson", b'{"text": "a"}\n' * 11, "more than 10 rows"),
+        ("a.parquet", b"PAR1", "Parquet"),
+        ("a.parquet", pd.DataFrame({"text": ["x"] * 11}).to_parquet(), "more than 10 rows"),
+    ],
+)
+def test_what_cannot_be_taken_is_said_in_a_sentence(name: str, content: bytes, words: str) -> None:
+    with pytest.raises(FileError, match=words) as caught:
+        files.read(name, content, 10)
+    assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "ndjson", "parquet"])
+def test_what_is_written_reads_back(ending: str) -> None:
+    frame = pd.DataFrame({"text": ["a", 'b "c"', "d, e"], "onnx_label": ["X", "Y", None]})
+    written = files.write(frame, files.format_of(f"a.{ending}"))
+    read = files.read(f"a.{ending}", written, 10)
+    assert read["text"].tolist() == frame["text"].tolist()
+    assert files.texts(read, "onnx_label") == ["X", "Y", ""]
+
+
+def test_a_tsv_stays_one_line_a_row() -> None:
+    written = files.write(pd.DataFrame({"text": ["a\tb\nc"]}), "tsv")
+    assert written == b"text\na b c\n"
+
+
+def test_columns_are_guessed_by_name_then_by_length() -> None:
+    frame = pd.DataFrame({"Label": ["1"], "Review": ["short"], "other": ["much longer than that"]})
+    assert (files.text_column(frame), files.label_column(frame)) == ("Review", "Label")
+    frame = pd.DataFrame({"a": ["1"], "b": ["much longer"]})
+    assert (files.text_column(frame), files.label_column(frame)) == ("b", None)
+
+
+def test_a_parquet_file_that_unpacks_to_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "UNPACKED_LIMIT", 100)
+    packed = io.BytesIO()
+    pd.DataFrame({"text": [str(n) * 50 for n in range(50)]}).to_parquet(packed)
+    with pytest.raises(FileError, match="unpacks"):
+        files.read("a.parquet", packed.getvalue(), 100)

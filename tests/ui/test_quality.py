@@ -1,0 +1,41 @@
+import pytest
+
+from ui.quality import matched, quality
+
+LABELS = ["NEGATIVE", "POSITIVE"]
+
+
+def test_labels_match_by_name_or_by_number() -> None:
+    assert matched(["positive", "Negative ", "?"], LABELS) == ["POSITIVE", "NEGATIVE", None]
+    assert matched(["0", 1, "1.0", "2", None, ""], LABELS) == [
+        "NEGATIVE",
+        "POSITIVE",
+        "POSITIVE",
+        None,
+        None,
+        None,
+    ]
+
+
+def test_figures_by_hand() -> None:
+    given = ["a", "a", "b", "c", "c", "c", "a"]
+    found = ["a", "b", "b", "c", "a", "c", "c"]
+    judged = quality(given, found, ["a", "b", "c"])
+    assert judged is not None
+    assert judged.accuracy == pytest.approx(4 / 7)
+    assert judged.f1 == pytest.approx((2 / 5 + 2 / 3 + 4 / 6) / 3)
+    matrix = [[judged.confusion[g, f] for f in judged.classes] for g in judged.classes]
+    assert matrix == [[1, 1, 1], [0, 1, 0], [1, 0, 2]]
+
+
+def test_rows_without_both_labels_do_not_count() -> None:
+    judged = quality(["a", None, "a"], ["a", "a", None], ["a", "b"])
+    assert judged is not None
+    assert (judged.rows, judged.accuracy, judged.f1) == (1, 1.0, 1.0)
+    assert quality([None], ["a"], ["a"]) is None
+
+
+def test_a_label_the_model_did_not_name_is_a_class_too() -> None:
+    judged = quality(["a", "a"], ["a", "new"], ["a"])
+    assert judged is not None
+    assert judged.classes == ("a", "new")

@@ -1,0 +1,1 @@
+"""The pages people open first: compare, measure, score files, watch replicas."""

@@ -1,0 +1,1 @@
+"""Charts as Altair objects, drawn from plain data: no Streamlit in here."""

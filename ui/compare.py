@@ -1,0 +1,169 @@
+"""One text, two answers: where they agree, how far apart they are, and which came sooner."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ui.answers import BACKENDS, Answer, Backend, BackendInfo, Info, Score
+from ui.client import Client
+from ui.errors import ServiceError
+
+NEAR_PERCENT = 5.0
+"""Two times this close are called equal: a single request moves by more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a backend may use, and the arithmetic it does with it."""
+
+    precision: str | None
+    threads: int | None
+    cpus: float | None
+    workers: int | None
+
+    @classmethod
+    def of(cls, info: BackendInfo) -> "Budget":
+        return cls(info.precision, info.threads, info.cpus, info.workers)
+
+    def __str__(self) -> str:
+        parts = [self.precision or "precision unknown"]
+        if self.threads is None:
+            parts.append("threads unknown")
+        else:
+            parts.append(f"{self.threads} thread{'' if self.threads == 1 else 's'}")
+        return ", ".join(parts)
+
+
+def unequal(one: Budget, other: Budget, *, under_load: bool = False) -> str | None:
+    """Say why two budgets allow no ratio; nothing where they allow it.
+
+    Precision is what the backends differ in on purpose, so it is named beside a ratio rather
+    than in its way. Workers share the load of many requests and do nothing for a lone one.
+    """
+    if one.threads is None or other.threads is None:
+        return "the service does not say how many threads each backend has"
+    if one.threads != other.threads:
+        return f"PyTorch has {one.threads} and ONNX {other.threads} threads for a request"
+    if one.cpus != other.cpus:
+        return f"PyTorch has {_cpus(one)} and ONNX {_cpus(other)} CPUs"
+    if under_load and one.workers != other.workers:
+        return f"PyTorch has {one.workers} and ONNX {other.workers} workers"
+    return None
+
+
+def _cpus(budget: Budget) -> str:
+    return "an unknown number of" if budget.cpus is None else f"{budget.cpus:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Both answers to one text; an error stands where an answer is missing."""
+
+    text: str
+    answers: dict[Backend, Answer]
+    errors: dict[Backend, ServiceError] = field(default_factory=dict)
+    took: float = 0.0
+    """Milliseconds until the last answer was there."""
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def both(self) -> tuple[Answer, Answer] | None:
+        """PyTorch's and ONNX's answer, where both came."""
+        if len(self.answers) < len(BACKENDS):
+            return None
+        return self.answers["transformers"], self.answers["onnx"]
+
+    @property
+    def agree(self) -> bool | None:
+        return None if self.both is None else self.both[0].best.label == self.both[1].best.label
+
+    @property
+    def score_difference(self) -> float | None:
+        """The largest difference in any class both gave a score for."""
+        if self.both is None:
+            return None
+        torch, onnx = self.both
+        differences = [
+            abs(score.score - other)
+            for score in torch.scores
+            if (other := onnx.score_of(score.label)) is not None
+        ]
+        return max(differences, default=None)
+
+    @property
+    def basis(self) -> str:
+        """Which time is compared: the service's own where both backends tell it."""
+        if self.both and all(answer.server is not None for answer in self.both):
+            return "server time"
+        return "round trip"
+
+    @property
+    def times(self) -> tuple[float, float] | None:
+        """PyTorch's and ONNX's milliseconds on that basis."""
+        if self.both is None:
+            return None
+        torch, onnx = self.both
+        if torch.server is not None and onnx.server is not None:
+            return torch.server, onnx.server
+        return torch.round_trip, onnx.round_trip
+
+    @property
+    def time_difference(self) -> float | None:
+        """Milliseconds ONNX took less than PyTorch."""
+        return None if self.times is None else self.times[0] - self.times[1]
+
+    @property
+    def percent(self) -> float | None:
+        """ONNX's time as a percentage of PyTorch's."""
+        if self.times is None or self.times[0] <= 0:
+            return None
+        return 100 * self.times[1] / self.times[0]
+
+
+def verdict(percent: float) -> str:
+    """Put ONNX's time as a percentage of PyTorch's into words."""
+    if abs(percent - 100) <= NEAR_PERCENT:
+        return "Both took about the same time."
+    if percent < 100:
+        return f"ONNX answered in {percent:.0f} % of PyTorch's time."
+    return f"ONNX took {percent / 100:.1f} times as long as PyTorch."
+
+
+def ask(
+    client: Client, text: str, info: Info | None, backends: Sequence[Backend] = BACKENDS
+) -> Comparison:
+    """Ask all backends at the same time."""
+    labels = info.model.labels if info else ()
+    exclusive = bool(info and info.model.problem_type == "single_label_classification")
+    answers: dict[Backend, Answer] = {}
+    errors: dict[Backend, ServiceError] = {}
+    start = time.perf_counter()
+    with ThreadPoolExecutor(len(backends), thread_name_prefix="ask") as pool:
+        asked = {b: pool.submit(client.classify, b, text, len(labels)) for b in backends}
+        for backend, future in asked.items():
+            try:
+                answers[backend] = completed(future.result(), labels, exclusive=exclusive)
+            except ServiceError as error:
+                errors[backend] = error
+    took = 1000 * (time.perf_counter() - start)
+    return Comparison(text, answers, {b: client.diagnose(e) for b, e in errors.items()}, took)
+
+
+def completed(answer: Answer, labels: Sequence[str], *, exclusive: bool) -> Answer:
+    """Add the other class of a two-class model: its score is what is left of one."""
+    if answer.complete or not exclusive or len(labels) != 2 or answer.best.label not in labels:
+        return answer
+    other = labels[1 - labels.index(answer.best.label)]
+    return Answer(
+        backend=answer.backend,
+        scores=(answer.best, Score(other, 1 - answer.best.score)),
+        complete=True,
+        round_trip=answer.round_trip,
+        timing=answer.timing,
+        batch_size=answer.batch_size,
+        model=answer.model,
+        request_id=answer.request_id,
+        truncated=answer.truncated,
+    )

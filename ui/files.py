@@ -1,0 +1,160 @@
+"""Data files as tables and back: CSV, TSV, NDJSON and Parquet."""
+
+import io
+import json
+from typing import Literal
+
+import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+Format = Literal["csv", "tsv", "ndjson", "parquet"]
+
+_BY_ENDING: dict[str, Format] = {
+    "csv": "csv",
+    "tsv": "tsv",
+    "tab": "tsv",
+    "ndjson": "ndjson",
+    "jsonl": "ndjson",
+    "parquet": "parquet",
+}
+ENDINGS = tuple(_BY_ENDING)
+MIME: dict[Format, str] = {
+    "csv": "text/csv",
+    "tsv": "text/tab-separated-values",
+    "ndjson": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+}
+UNPACKED_LIMIT = 1_000_000_000
+"""Bytes a Parquet file may hold unpacked; small files can hold very much."""
+
+_TEXT_NAMES = ("text", "input", "sentence", "review", "content", "comment", "body", "message")
+_LABEL_NAMES = ("label", "sentiment", "class", "target", "category", "y")
+
+
+class FileError(Exception):
+    """A file the page cannot take, in a sentence."""
+
+
+def format_of(name: str) -> Format:
+    ending = name.rsplit(".", 1)[-1].lower()
+    if ending not in _BY_ENDING:
+        raise FileError(f"The page reads {', '.join(ENDINGS)} files; this one ends in .{ending}.")
+    return _BY_ENDING[ending]
+
+
+def read(name: str, content: bytes, max_rows: int) -> pd.DataFrame:
+    """Read a file by its ending; every cell of a text format stays the text it is."""
+    kind = format_of(name)
+    try:
+        if kind == "parquet":
+            frame = _parquet(content, max_rows)
+        elif kind == "ndjson":
+            frame = _ndjson(content, max_rows)
+        else:
+            frame = _separated(kind, content, max_rows)
+    except UnicodeDecodeError as error:
+        raise FileError("The file is not UTF-8 text; save it as UTF-8 and try again.") from error
+    if frame.empty:
+        raise FileError("The file has no rows.")
+    if len(frame) > max_rows:
+        raise FileError(f"The file has more than {max_rows:,} rows.")
+    frame.columns = [str(column) for column in frame.columns]
+    return frame
+
+
+def _separated(kind: Format, content: bytes, max_rows: int) -> pd.DataFrame:
+    try:
+        return pd.read_csv(
+            io.BytesIO(content),
+            sep="\t" if kind == "tsv" else _separator(content),
+            # A TSV has no quoting: a quotation mark in it is a quotation mark.
+            quoting=3 if kind == "tsv" else 0,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            nrows=max_rows + 1,
+        )
+    except pd.errors.EmptyDataError as error:
+        raise FileError("The file is empty.") from error
+    except pd.errors.ParserError as error:
+        told = str(error).removeprefix("Error tokenizing data. C error: ").strip()
+        raise FileError(f"The file does not read as {kind.upper()}: {told}.") from error
+
+
+def _separator(content: bytes) -> str:
+    """Spreadsheets of some countries part the columns of a CSV with semicolons."""
+    header = content.split(b"\n", 1)[0]
+    return ";" if b";" in header and b"," not in header else ","
+
+
+def _ndjson(content: bytes, max_rows: int) -> pd.DataFrame:
+    rows: list[dict[str, object]] = []
+    for number, line in enumerate(content.decode("utf-8-sig").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise FileError(f"Line {number} is no JSON.") from error
+        if not isinstance(row, dict):
+            raise FileError(f"Line {number} is no JSON object.")
+        rows.append(row)
+        if len(rows) > max_rows:
+            break
+    return pd.DataFrame(rows)
+
+
+def _parquet(content: bytes, max_rows: int) -> pd.DataFrame:
+    try:
+        file = pq.ParquetFile(io.BytesIO(content))
+        about = file.metadata
+        unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+        if about.num_rows > max_rows:
+            raise FileError(f"The file has more than {max_rows:,} rows.")
+        if unpacked > UNPACKED_LIMIT:
+            raise FileError(f"The file unpacks to {unpacked / 1e9:.1f} GB.")
+        frame: pd.DataFrame = file.read().to_pandas()
+        return frame
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise FileError("The file does not read as Parquet.") from error
+
+
+def write(frame: pd.DataFrame, kind: Format) -> bytes:
+    """Write a table in a format it can be read from again."""
+    if kind == "parquet":
+        packed: bytes = frame.to_parquet(index=False)
+        return packed
+    if kind == "ndjson":
+        written: str = frame.to_json(orient="records", lines=True, force_ascii=False)
+        return written.encode()
+    if kind == "csv":
+        written = frame.to_csv(index=False)
+        return written.encode()
+    # What would part a row or a column of a TSV becomes a blank, for it has no quoting.
+    plain = frame.replace(r"[\t\r\n]+", " ", regex=True).fillna("").astype(str)
+    lines = ["\t".join(row) for row in [plain.columns.tolist(), *plain.to_numpy().tolist()]]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def text_column(frame: pd.DataFrame) -> str:
+    """Guess where the texts are: by name, else where most is written."""
+    for name in frame.columns:
+        if name.lower() in _TEXT_NAMES:
+            return str(name)
+    sample = frame.head(200)
+    return max(map(str, frame.columns), key=lambda name: sample[name].astype(str).str.len().mean())
+
+
+def label_column(frame: pd.DataFrame) -> str | None:
+    """Guess where the labels are, by name."""
+    return next((str(n) for n in frame.columns if n.lower() in _LABEL_NAMES), None)
+
+
+def texts(frame: pd.DataFrame, column: str) -> list[str]:
+    """Take a column as texts; what is missing is an empty text, which the service refuses."""
+    return [value if isinstance(value, str) else _text(value) for value in frame[column]]
+
+
+def _text(value: object) -> str:
+    return "" if value is None or value != value else str(value)

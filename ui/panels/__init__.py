@@ -1,0 +1,1 @@
+"""Parts of pages that are a subject of their own."""

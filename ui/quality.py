@@ -1,0 +1,55 @@
+"""How well labels were met: accuracy, F1 and the confusion matrix."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    accuracy: float
+    f1: float
+    """The mean over the classes, each counted alike."""
+    rows: int
+    classes: tuple[str, ...]
+    confusion: Counter[tuple[str, str]]
+    """How many rows have a given label and a found one."""
+
+
+def matched(given: Sequence[object], labels: Sequence[str]) -> list[str | None]:
+    """Bring a file's labels to the model's: by name, or numbers by the model's own order."""
+    names = {label.casefold(): label for label in labels}
+    texts = ["" if value is None else str(value).strip() for value in given]
+    named = [names.get(text.casefold()) for text in texts]
+    if any(named):
+        return named
+    return [_numbered(text, labels) for text in texts]
+
+
+def _numbered(text: str, labels: Sequence[str]) -> str | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if not number.is_integer() or not 0 <= number < len(labels):
+        return None
+    return labels[int(number)]
+
+
+def quality(
+    given: Sequence[str | None], found: Sequence[str | None], labels: Sequence[str]
+) -> Quality | None:
+    """Judge the rows that have both labels; nothing where there are none."""
+    pairs = [(g, f) for g, f in zip(given, found, strict=True) if g is not None and f is not None]
+    if not pairs:
+        return None
+    classes = (*labels, *sorted({f for _, f in pairs} - set(labels)))
+    givens, founds = Counter(g for g, _ in pairs), Counter(f for _, f in pairs)
+    confusion = Counter(pairs)
+    right = sum(confusion[label, label] for label in classes)
+    f1 = [
+        2 * confusion[label, label] / (givens[label] + founds[label])
+        for label in classes
+        if givens[label] + founds[label]
+    ]
+    return Quality(right / len(pairs), sum(f1) / len(f1), len(pairs), classes, confusion)

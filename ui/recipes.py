@@ -1,0 +1,60 @@
+"""Command lines that send a file to the stream route past the page."""
+
+import json
+import shlex
+from urllib.parse import quote
+
+from ui.answers import Backend
+from ui.files import Format
+
+
+def curl(
+    url: str,
+    backend: Backend,
+    name: str,
+    kind: Format,
+    column: str,
+    *,
+    with_key: bool,
+) -> str:
+    """Give the lines for a file as it is; formats the route does not take are turned first."""
+    lines = []
+    if kind in ("tsv", "parquet"):
+        lines.append(_turned(name, kind))
+        name, kind = _csv_name(name), "csv"
+    elif kind == "ndjson" and column != "input":
+        source, name = name, f"{_stem(name)}.input.ndjson"
+        picked = shlex.quote(f"{{input: .[{_json(column)}]}}")
+        lines.append(f"jq -c {picked} {shlex.quote(source)} > {shlex.quote(name)}")
+    mime = "text/csv" if kind == "csv" else "application/x-ndjson"
+    query = f"?text_column={quote(column)}" if kind == "csv" else ""
+    parts = [
+        f"curl -N -X POST -T {shlex.quote(name)}",
+        f"-H 'Content-Type: {mime}'",
+        *(['-H "Authorization: Bearer $API_KEY"'] if with_key else []),
+        shlex.quote(f"{url}/{backend}/stream{query}"),
+        f"> {shlex.quote(_stem(name) + '.scored.ndjson')}",
+    ]
+    return "\n".join([*lines, " \\\n  ".join(parts)])
+
+
+def _turned(name: str, kind: Format) -> str:
+    reader = (
+        f"pd.read_csv({name!r}, sep='\\t', quoting=3, dtype=str)"
+        if kind == "tsv"
+        else f"pd.read_parquet({name!r})"
+    )
+    code = f"import pandas as pd; {reader}.to_csv({_csv_name(name)!r}, index=False)"
+    return f"python -c {shlex.quote(code)}"
+
+
+def _stem(name: str) -> str:
+    return name.rsplit(".", 1)[0]
+
+
+def _csv_name(name: str) -> str:
+    return f"{_stem(name)}.csv"
+
+
+def _json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,159 @@
+"""All rows of a table through the stream route of one backend or both."""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from ui import errors
+from ui.answers import Backend, Scored
+from ui.client import Client
+from ui.errors import ServiceError, TooLargeError, UnreachableError
+from ui.work import Work
+
+PASSING = (
+    errors.UnreachableError,
+    errors.StartingError,
+    errors.TimedOutError,
+    errors.OverQuotaError,
+    errors.OverloadedError,
+)
+"""After these a row may be asked for again: nothing is changed by asking twice."""
+PATIENCE = 6
+"""So many refusals in a row, with nothing scored between them, end a run."""
+FIRST_PAUSE_S = 0.5
+RATE_WINDOW_S = 5.0
+
+
+@dataclass
+class Progress:
+    """One backend's part of a run; `rows` are those that have come so far, without a gap."""
+
+    total: int
+    rows: dict[int, Scored] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+    ended: float | None = None
+    stopped_by: ServiceError | None = None
+    waits_until: float = 0.0
+    waits_for: ServiceError | None = None
+    marks: deque[tuple[float, int]] = field(default_factory=deque)
+
+    @property
+    def done(self) -> int:
+        return len(self.rows)
+
+    @property
+    def seconds(self) -> float:
+        return (self.ended or time.monotonic()) - self.started
+
+    @property
+    def rate(self) -> float:
+        """Rows a second: of late while it runs, of the whole once it has ended."""
+        if self.ended is None and len(self.marks) > 1:
+            (since, before), (until, now) = self.marks[0], self.marks[-1]
+            if until > since:
+                return (now - before) / (until - since)
+        return self.done / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until all rows are done, as it looks now."""
+        return (self.total - self.done) / self.rate if self.rate > 0 else None
+
+    def take(self, scored: Scored, now: float) -> None:
+        self.rows[scored.id] = scored
+        if not self.marks or now - self.marks[-1][0] >= 0.1:
+            self.marks.append((now, self.done))
+            while now - self.marks[0][0] > RATE_WINDOW_S and len(self.marks) > 2:
+                self.marks.popleft()
+
+
+class ScoreRun(Work):
+    """Rows go in short calls, each one taken up again where it broke off.
+
+    What is scored stays, whatever ends the run.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        texts: Sequence[str],
+        backends: Sequence[Backend],
+        rows_per_request: int,
+    ) -> None:
+        super().__init__()
+        self.sides: dict[Backend, Progress] = {b: Progress(len(texts)) for b in backends}
+        self._client = client
+        self._texts = texts
+        self._rows_per_request = rows_per_request
+
+    def work(self) -> None:
+        with ThreadPoolExecutor(len(self.sides), thread_name_prefix="score") as pool:
+            for future in [pool.submit(self._side, *item) for item in self.sides.items()]:
+                future.result()
+
+    def _side(self, backend: Backend, side: Progress) -> None:
+        side.started = time.monotonic()
+        size, refusals = self._rows_per_request, 0
+        while side.done < side.total and not self.stopped:
+            before = side.done
+            try:
+                self._call(backend, side, min(before + size, side.total))
+                refusals = 0
+            except TooLargeError as error:
+                if size == 1:
+                    side.take(Scored(side.done, error=error.sentence), time.monotonic())
+                size = max(1, size // 2)
+            except ServiceError as error:
+                refusals = 1 if side.done > before else refusals + 1
+                if not isinstance(error, PASSING) or refusals > PATIENCE:
+                    side.stopped_by = self._client.diagnose(error)
+                    break
+                self._pause(side, error, refusals)
+        side.ended = time.monotonic()
+
+    def _call(self, backend: Backend, side: Progress, end: int) -> None:
+        """Send the rows after the last one done, up to before `end`."""
+        asked = ((row, self._texts[row]) for row in range(side.done, end))
+        for scored in self._client.stream(backend, asked):
+            if scored.id != side.done:
+                raise ServiceError("The service's answers do not match the rows it was sent.")
+            side.take(scored, time.monotonic())
+            if self.stopped:
+                return
+        if side.done < end:
+            raise UnreachableError("The service ended its answer before the last row.")
+
+    def _pause(self, side: Progress, error: ServiceError, refusals: int) -> None:
+        seconds = error.retry_after
+        if seconds is None:
+            seconds = FIRST_PAUSE_S * 2 ** (refusals - 1)
+        side.waits_for, side.waits_until = error, time.monotonic() + seconds
+        self.wait(seconds)
+        side.waits_for = None
+
+
+def joined(frame: pd.DataFrame, sides: dict[Backend, Progress]) -> pd.DataFrame:
+    """Put what was scored so far beside the file's own columns."""
+    columns: dict[str, list[object]] = {}
+    for backend, side in sides.items():
+        rows = [side.rows.get(number) for number in range(len(frame))]
+        columns[f"{backend}_label"] = [r.label if r else None for r in rows]
+        columns[f"{backend}_score"] = [r.score if r else None for r in rows]
+        if any(r and r.error for r in rows):
+            columns[f"{backend}_error"] = [r.error if r else None for r in rows]
+    taken = frame.drop(columns=[name for name in columns if name in frame.columns])
+    return pd.concat([taken, pd.DataFrame(columns, index=frame.index)], axis=1)
+
+
+def disagreements_first(scored: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
+    """Order rows: different labels before equal ones, and the surest before the doubtful."""
+    labels = scored[f"{one}_label"], scored[f"{other}_label"]
+    both = labels[0].notna() & labels[1].notna()
+    apart = both & (labels[0] != labels[1])
+    sureness = scored[[f"{one}_score", f"{other}_score"]].astype(float).min(axis=1)
+    order = pd.DataFrame({"apart": ~apart, "sureness": -sureness.fillna(-1)})
+    return scored.loc[order.sort_values(["apart", "sureness"], kind="stable").index]

@@ -1,0 +1,1 @@
+"""One file a page; `ui/app.py` names them in its navigation."""

@@ -1,0 +1,186 @@
+"""Latency: many requests to both backends, and what their times look like."""
+
+import streamlit as st
+
+from ui import frame, latency, states
+from ui.answers import BACKENDS, NAMES
+from ui.charts import latency as charts
+from ui.charts import parts
+from ui.compare import Budget, unequal, verdict
+from ui.frame import Frame
+from ui.load import LoadRun, repeated
+from ui.words import count, escaped, listed
+
+CONCURRENCIES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+SEPARATE = "One after the other"
+TOGETHER = "Both at once"
+
+
+def main() -> None:
+    page = frame.page("Latency", "Many requests to both backends, timed one by one.")
+    run: LoadRun | None = st.session_state.get("load")
+    running = run is not None and run.running
+    _controls(page, running)
+    if run is None:
+        return
+    if running:
+        _progress(run)
+    else:
+        _results(page, run)
+
+
+def _controls(page: Frame, running: bool) -> None:
+    with st.container(border=True):
+        source = st.segmented_control(
+            "Texts",
+            ["Examples", "My own"],
+            default="Examples",
+            required=True,
+            key="load_source",
+            persist_state="session",
+            disabled=running,
+        )
+        texts = list(page.settings.examples)
+        if source == "My own":
+            pasted = st.text_area(
+                "One text a line",
+                key="load_texts",
+                height=140,
+                persist_state="session",
+                disabled=running,
+            )
+            texts = [line.strip() for line in (pasted or "").splitlines() if line.strip()]
+        requests, concurrency, order = st.columns(3)
+        amount = requests.number_input(
+            "Requests to each backend",
+            min_value=1,
+            max_value=page.settings.max_requests,
+            value=min(200, page.settings.max_requests),
+            step=50,
+            key="load_requests",
+            persist_state="session",
+            disabled=running,
+        )
+        at_once = concurrency.select_slider(
+            "At the same time",
+            [c for c in CONCURRENCIES if c <= page.settings.max_concurrency],
+            value=1,
+            key="load_concurrency",
+            persist_state="session",
+            disabled=running,
+        )
+        way = order.segmented_control(
+            "Order",
+            [SEPARATE, TOGETHER],
+            default=SEPARATE,
+            required=True,
+            key="load_order",
+            persist_state="session",
+            disabled=running,
+            help="One after the other, each backend has the machine to itself. Both at once, "
+            "they share it, as they do when both are in use.",
+        )
+        st.button(
+            "Measure",
+            type="primary",
+            icon=":material/speed:",
+            disabled=running or not texts,
+            on_click=_start,
+            args=(page, texts, int(amount or 1), int(at_once), way == TOGETHER),
+        )
+
+
+def _start(page: Frame, texts: list[str], amount: int, at_once: int, together: bool) -> None:
+    run = LoadRun(page.service.client, repeated(texts, amount), at_once, together=together)
+    st.session_state["load"] = run.start()
+
+
+@st.fragment(run_every=0.5)
+def _progress(run: LoadRun) -> None:
+    run.watch()
+    if not run.running:
+        st.rerun()
+    for backend, side in run.sides.items():
+        done = len(side.samples)
+        st.progress(done / run.total, text=f"{NAMES[backend]}: {done} of {run.total}")
+    st.button("Cancel", icon=":material/stop_circle:", on_click=run.cancel)
+
+
+def _results(page: Frame, run: LoadRun) -> None:
+    if run.cancelled:
+        st.info("Cancelled; what was measured until then is below.", icon=":material/info:")
+    for backend, side in run.sides.items():
+        if side.stopped_by:
+            st.caption(f"{NAMES[backend]} ended early.")
+            states.show(side.stopped_by)
+    if not any(side.samples for side in run.sides.values()):
+        return
+    basis = st.segmented_control(
+        "Time", latency.BASES, default=latency.BASES[0], required=True, key="load_basis"
+    )
+    basis = basis or latency.BASES[0]
+    _numbers(page, run, basis)
+    _charts(run, basis)
+    st.download_button(
+        "Download CSV",
+        latency.csv(run.sides),
+        "latency.csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def _numbers(page: Frame, run: LoadRun, basis: str) -> None:
+    summaries = {b: latency.summary(side, basis) for b, side in run.sides.items()}
+    budgets = [Budget.of(page.info.backend(backend)) for backend in BACKENDS]
+    reason = unequal(*budgets, under_load=True)
+    ratio = latency.percent(summaries)
+    if reason:
+        st.markdown(f"**No ratio:** {reason}, so their times do not compare.")
+    elif ratio is not None:
+        named = listed([f"{NAMES[b]} with {x}" for b, x in zip(BACKENDS, budgets, strict=True)])
+        st.markdown(f"**At the median: {verdict(ratio)}** {escaped(named)}.")
+    milliseconds = st.column_config.NumberColumn(format="%.1f ms")
+    st.dataframe(
+        latency.table(summaries),
+        hide_index=True,
+        column_config={
+            "backend": "Backend",
+            "requests": "Requests",
+            "errors": "Errors",
+            "throughput": st.column_config.NumberColumn("Answers/s", format="%.1f"),
+            **{f"p{p}": milliseconds for p in latency.PERCENTILES},
+            "mean": milliseconds,
+            "max": milliseconds,
+        },
+    )
+    st.caption(
+        f"{count(run.concurrency)} at the same time, "
+        f"{'both backends at once' if run.together else 'one backend after the other'}; "
+        "each connection asked once before the measurement began."
+    )
+
+
+def _charts(run: LoadRun, basis: str) -> None:
+    taken = {b: latency.times(side.samples, basis) for b, side in run.sides.items()}
+    taken = {backend: times for backend, times in taken.items() if times}
+    if not taken:
+        return
+    st.subheader("How many were answered within a time", anchor=False)
+    st.altair_chart(
+        charts.spread(taken, basis),
+        width="stretch",
+        alt="For each backend, the share of requests answered within a time",
+    )
+    shares = {b: latency.parts(side.samples) for b, side in run.sides.items()}
+    if any(shares.values()):
+        st.subheader("Where the time went, on average", anchor=False)
+        st.altair_chart(
+            parts.stacked(shares),
+            width="stretch",
+            alt="The parts of an average round trip of both backends, in milliseconds",
+        )
+
+
+main()

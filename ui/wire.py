@@ -1,0 +1,80 @@
+"""From the bytes of an answer to its type; what does not fit is a `ServiceError`."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import requests
+from pydantic import BaseModel, ValidationError
+
+from ui.answers import Answer, Backend, Score, Scored, Timing
+from ui.errors import ServiceError
+
+_READY_WORDS = (True, "ok", "ready", "healthy", "running")
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def is_ready(state: object) -> bool:
+    if isinstance(state, Mapping):
+        state = state.get("ready", state.get("status"))
+    return state in _READY_WORDS
+
+
+def body(response: requests.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError as error:
+        raise ServiceError(status=response.status_code) from error
+
+
+def model(kind: type[M], response: requests.Response) -> M:
+    try:
+        return kind.model_validate(body(response))
+    except ValidationError as error:
+        raise ServiceError(status=response.status_code) from error
+
+
+def answer(
+    backend: Backend,
+    rows: Any,
+    headers: Mapping[str, str],
+    round_trip: float,
+    *,
+    complete: bool,
+) -> Answer:
+    try:
+        scores = tuple(Score(str(row["label"]), float(row["score"])) for row in rows)
+        scores = tuple(sorted(scores, key=lambda s: -s.score))
+    except (TypeError, KeyError, ValueError) as error:
+        raise ServiceError(request_id=headers.get("X-Request-Id")) from error
+    if not scores:
+        raise ServiceError(request_id=headers.get("X-Request-Id"))
+    return Answer(
+        backend=backend,
+        scores=scores,
+        complete=complete,
+        round_trip=round_trip,
+        timing=Timing.parse(headers.get("Server-Timing")),
+        batch_size=_number(headers.get("X-Batch-Size")),
+        model=headers.get("X-Model"),
+        request_id=headers.get("X-Request-Id"),
+        truncated=_number(headers.get("X-Truncated")) or 0,
+    )
+
+
+def _number(header: str | None) -> int | None:
+    return int(header) if header and header.isdecimal() else None
+
+
+def scored(line: bytes) -> Scored | None:
+    """Read a line of a stream; the summary at the end is no row."""
+    try:
+        row = json.loads(line)
+        if "summary" in row:
+            return None
+        if "error" in row:
+            return Scored(int(row["id"]), error=str(row["error"]))
+        return Scored(int(row["id"]), label=str(row["label"]), score=float(row["score"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ServiceError("The service sent a line the page does not understand.") from error

@@ -1,0 +1,61 @@
+"""Work that goes on while a page redraws itself, in a thread of its own."""
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from typing import Self
+
+ABANDONED_S = 600.0
+"""Work nobody has looked at for so long ends: its page was closed."""
+
+
+class Work(ABC):
+    """Start it, watch it from any session run, cancel it; what is done stays."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._seen = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name=type(self).__name__, daemon=True)
+        self._ended = threading.Event()
+        self.cancelled = False
+
+    def start(self) -> Self:
+        self._thread.start()
+        return self
+
+    def watch(self) -> None:
+        """Say that somebody still looks."""
+        self._seen = time.monotonic()
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self._stop.set()
+
+    @property
+    def running(self) -> bool:
+        return not self._ended.is_set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the work should go no further."""
+        if time.monotonic() - self._seen > ABANDONED_S:
+            self._stop.set()
+        return self._stop.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Pause the work; a cancel ends the pause."""
+        self._stop.wait(seconds)
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the end; say whether it came."""
+        return self._ended.wait(seconds)
+
+    def _run(self) -> None:
+        try:
+            self.work()
+        finally:
+            self._ended.set()
+
+    @abstractmethod
+    def work(self) -> None:
+        """Do it, looking at `stopped` between steps."""
