@@ -5,13 +5,14 @@
 # The tag's index of all platforms, so amd64 and arm64 alike; the digest is what counts.
 ARG PYTHON=docker.io/library/python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
+# checkov:skip=CKV_DOCKER_7: the base is pinned by digest, in the argument
 # hadolint ignore=DL3006
 FROM ${PYTHON} AS base
 ENV PATH=/app/.venv/bin:$PATH \
     PIP_NO_CACHE_DIR=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /app
-RUN groupadd --gid 1000 app && useradd --uid 1000 --gid 1000 --create-home app
+RUN groupadd --gid 10001 app && useradd --uid 10001 --gid 10001 --create-home app
 
 
 # What is installed depends on these files alone; the package is an empty one until code is copied.
@@ -76,7 +77,7 @@ COPY serve_app serve_app
 ARG VERSION=dev
 ARG COMMIT=unknown
 LABEL org.opencontainers.image.version="$VERSION" org.opencontainers.image.revision="$COMMIT"
-USER 1000:1000
+USER 10001:10001
 EXPOSE 8000 8265
 HEALTHCHECK --interval=10s --timeout=5s --start-period=90s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/ready', timeout=4)"]
@@ -99,7 +100,7 @@ COPY ui ui
 ARG VERSION=dev
 ARG COMMIT=unknown
 LABEL org.opencontainers.image.version="$VERSION" org.opencontainers.image.revision="$COMMIT"
-USER 1000:1000
+USER 10001:10001
 WORKDIR /app/ui
 EXPOSE 8501
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \

@@ -6,7 +6,7 @@ HOST    ?= 127.0.0.1
 BIN     := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all fuzz check format prepare lock clean
+.PHONY: help install run test test-all fuzz bench check format prepare lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -32,10 +32,16 @@ test-all: install  ## the suite with the tests that need system parts (chromium,
 fuzz: install  ## 20,000 generated requests against the API's document, some 20 minutes
 	SENTIMENT_FUZZ_CASES=20000 $(BIN)/python -m pytest -s tests/integration/test_schemathesis.py
 
+bench: install  ## this service beside the alternatives, some two hours; BENCH="…" for its options
+	$(MAKE) prepare MODEL=models/sst2-minilm
+	$(BIN)/python -m benchmarks.shapes
+	-$(BIN)/python -m benchmarks.venvs
+	$(BIN)/python -m benchmarks.bench $(BENCH)
+
 check: install  ## formatter, linter and types over sources and tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy serve_app ui training tests
+	$(BIN)/mypy serve_app ui training benchmarks tests
 
 format: install  ## let the formatter and the linter mend what they can
 	$(BIN)/ruff format .
@@ -46,3 +52,37 @@ lock: install  ## write requirements.lock from what is installed
 
 clean:  ## remove what was installed, prepared and cached
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+
+# ---- images, manifests, delivery -----------------------------------------------------------------
+
+OVERLAY ?= local
+PART    ?= all
+.PHONY: image image-try manifests deploy dashboard lint-delivery rehearse
+
+image:  ## both container images, with docker or buildah; MODEL bakes in another
+	MODEL=$(MODEL) scripts/image build serve
+	scripts/image build ui
+
+image-try:  ## start both images read-only and without a network, and call them inside
+	scripts/image try serve
+	scripts/image try ui
+
+manifests: install  ## every overlay into build/manifests, checked; `eks` where its variables are set
+	$(BIN)/python -m serve_app.jobs.manifests local --output build/manifests/local.yaml
+	@if [ -n "$$API_HOST" ]; then \
+	    $(BIN)/python -m serve_app.jobs.manifests eks --output build/manifests/eks.yaml; fi
+	$(BIN)/python -m pytest -q -m "not system" tests/manifests
+
+deploy: install  ## OVERLAY to kubectl's cluster: SERVE and PAGE are its images, ADDRESS its API
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m serve_app.jobs.deploy $(OVERLAY) --part $(PART) \
+	    $(if $(SERVE),--serve "$(SERVE)") $(if $(PAGE),--page "$(PAGE)") \
+	    $(if $(ADDRESS),--address "$(ADDRESS)")
+
+dashboard:  ## the cluster's Ray dashboard on :8265, and the token that it asks for
+	scripts/dashboard
+
+lint-delivery: install  ## workflows, Dockerfile, scripts and YAML
+	$(BIN)/python -m pytest -q tests/workflows
+
+rehearse: install  ## the manifests with real processes on several hosts; root
+	$(BIN)/python -m pytest -q -s tests/cluster/test_rehearsal.py

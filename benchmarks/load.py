@@ -1,6 +1,6 @@
 """A load generator: so many clients that ask again as soon as they are answered.
 
-Plain sockets and prepared requests, since it shares the cores with what it measures.
+A bare protocol and prepared requests, since it shares the cores with what it measures.
 """
 
 import argparse
@@ -8,103 +8,225 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice
 from urllib.parse import urlsplit
 
 from benchmarks.texts import texts
 
+PAUSE_S = 0.05
+"""Before a lost connection is opened again: a dead server must not become a busy loop."""
+PATIENCE_S = 90.0
+"""How long the answers that are still due at the end are waited for."""
+
 
 @dataclass(frozen=True)
 class Result:
-    """What one run saw. Latencies in ms; rates a second."""
+    """What was answered in one window of time. Latencies in ms, rates a second, cpu in seconds.
+
+    Attributes:
+        requests: answers of status 200 that came within the window.
+        errors: other answers, and connections lost with a request under way.
+        cpu: what `meter` grew by within the window; None without a meter.
+    """
 
     concurrency: int
     requests: int
     errors: int
+    seconds: float
     requests_per_second: float
     texts_per_second: float
-    p50: float
-    p95: float
-    p99: float
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    cpu: float | None = None
 
 
 def requests_for(url: str, bodies: Sequence[bytes]) -> list[bytes]:
     """Whole HTTP/1.1 requests, one for each body."""
     parts = urlsplit(url)
     head = (
-        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+        f"POST {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
         "Content-Type: application/json\r\nContent-Length: "
     )
     return [f"{head}{len(body)}\r\n\r\n".encode() + body for body in bodies]
 
 
 async def run(
-    url: str, bodies: Sequence[bytes], concurrency: int, seconds: float, texts_each: int = 1
+    url: str,
+    bodies: Sequence[bytes],
+    concurrency: int,
+    seconds: float,
+    texts_each: int = 1,
+    *,
+    warm_up: float = 0.0,
+    meter: Callable[[], float] | None = None,
 ) -> Result:
-    """Keep `concurrency` requests under way for `seconds`.
+    """Keep `concurrency` requests under way; count what is answered within a window.
+
+    Only answers that come in the window count, whenever they were asked for: to wait for the last
+    ones would measure a server that is running dry.
 
     Args:
         bodies: JSON bodies, taken in turn.
         texts_each: texts in each body.
+        warm_up: seconds of load before the window opens.
+        meter: CPU seconds that the server has taken so far.
     """
-    requests = requests_for(url, bodies)
     parts = urlsplit(url)
-    latencies: list[float] = []
-    errors = 0
-    turn = cycle(requests)
-    begin = time.perf_counter()
-    end = begin + seconds
-
-    async def client() -> None:
-        nonlocal errors
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        while (start := time.perf_counter()) < end:
-            writer.write(next(turn))
-            status = await _answer(reader)
-            latencies.append((time.perf_counter() - start) * 1000)
-            errors += status != 200
-        writer.close()
-
-    await asyncio.gather(*(client() for _ in range(concurrency)))
-    took = time.perf_counter() - begin
-    latencies.sort()
-
-    def at(share: float) -> float:
-        return latencies[min(len(latencies) - 1, int(len(latencies) * share))]
-
+    load = _Load(cycle(requests_for(url, bodies)))
+    clients = [
+        asyncio.create_task(_client(load, parts.hostname or "", parts.port or 80))
+        for _ in range(concurrency)
+    ]
+    await asyncio.sleep(warm_up)
+    cpu = meter() if meter else 0.0
+    load.open()
+    await asyncio.sleep(seconds)
+    took = load.close()
+    cpu = meter() - cpu if meter else 0.0
+    _, late = await asyncio.wait(clients, timeout=PATIENCE_S)
+    for task in late:
+        task.cancel()
+    for failed in [task for task in clients if task not in late and task.exception()]:
+        raise failed.exception()  # type: ignore[misc]
+    latencies = sorted(load.latencies)
     return Result(
         concurrency=concurrency,
         requests=len(latencies),
-        errors=errors,
+        errors=load.errors + len(late),
+        seconds=took,
         requests_per_second=len(latencies) / took,
         texts_per_second=len(latencies) * texts_each / took,
-        p50=at(0.5),
-        p95=at(0.95),
-        p99=at(0.99),
+        p50=percentile(latencies, 0.5),
+        p95=percentile(latencies, 0.95),
+        p99=percentile(latencies, 0.99),
+        cpu=cpu if meter else None,
     )
 
 
-async def _answer(reader: asyncio.StreamReader) -> int:
-    """Read one answer; its status."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    lower = head.lower()
-    at = lower.find(b"content-length:")
+def percentile(ordered: Sequence[float], share: float) -> float | None:
+    """The value that `share` of the ordered values are not above; None of none."""
+    if not ordered:
+        return None
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+class _Load:
+    """What all clients share: the requests to send, and what the window saw."""
+
+    def __init__(self, turn: Iterator[bytes]) -> None:
+        self.turn = turn
+        self.latencies: list[float] = []
+        self.errors = 0
+        self.over = False
+        self._since: float | None = None
+
+    def open(self) -> None:
+        self._since = time.perf_counter()
+
+    def close(self) -> float:
+        """End the window; how long it was."""
+        assert self._since is not None
+        took = time.perf_counter() - self._since
+        self._since, self.over = None, True
+        return took
+
+    def note(self, asked: float, status: int) -> None:
+        if self._since is None:
+            return
+        if status == 200:
+            self.latencies.append((time.perf_counter() - asked) * 1000)
+        else:
+            self.errors += 1
+
+
+class _Connection(asyncio.Protocol):
+    """One client's connection: asks, and on the answer asks again."""
+
+    def __init__(self, load: _Load) -> None:
+        self._load = load
+        self._answer = b""
+        self._asked: float | None = None
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        self._answer += data
+        status = status_of(self._answer)
+        if status is None or self._asked is None:
+            return
+        self._answer = b""
+        self._load.note(self._asked, status)
+        self._ask()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._asked is not None:
+            self._load.note(self._asked, 0)
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def _ask(self) -> None:
+        self._asked = None
+        if self._load.over:
+            self._transport.close()
+        elif not self._transport.is_closing():
+            self._asked = time.perf_counter()
+            self._transport.write(next(self._load.turn))
+
+
+async def _client(load: _Load, host: str, port: int) -> None:
+    loop = asyncio.get_running_loop()
+    while not load.over:
+        asked = time.perf_counter()
+        try:
+            _, connection = await loop.create_connection(lambda: _Connection(load), host, port)
+            await connection.closed
+        except OSError:
+            load.note(asked, 0)
+        if not load.over:
+            await asyncio.sleep(PAUSE_S)
+
+
+def status_of(answer: bytes) -> int | None:
+    """The status of an answer, once all of it is there.
+
+    Raises:
+        ValueError: its end cannot be told.
+    """
+    end = answer.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    head = answer[:end].lower()
+    at = head.find(b"\r\ncontent-length:")
     if at >= 0:
-        await reader.readexactly(int(lower[at + 15 : lower.index(b"\r\n", at)]))
+        length = int(head[at + 17 :].split(b"\r\n", 1)[0])
+        whole = len(answer) >= end + 4 + length
+    elif b"\r\ntransfer-encoding: chunked" in head:
+        whole = answer.endswith(b"0\r\n\r\n")
     else:
-        while size := int(await reader.readline(), 16):
-            await reader.readexactly(size + 2)
-        await reader.readline()
-    return int(head[9:12])
+        raise ValueError(f"an answer without a length: {answer[:200]!r}")
+    return int(answer[9:12]) if whole else None
 
 
-def bodies(field: str, count: int = 2000, texts_each: int = 1) -> list[bytes]:
+def pieces(texts_each: int, count: int = 2000) -> list[list[str]]:
+    """`count` texts, no two alike, in requests of `texts_each`."""
+    source = iter(texts(max(count, 8 * texts_each)))
+    return list(iter(lambda: list(islice(source, texts_each)), []))
+
+
+def bodies(field: str, texts_each: int = 1) -> list[bytes]:
     """Bodies `{field: text}` or, with more than one text each, `{field: [text, …]}`."""
-    source = iter(texts(count * texts_each))
-    pieces = (list(islice(source, texts_each)) for _ in range(count))
-    return [json.dumps({field: piece if texts_each > 1 else piece[0]}).encode() for piece in pieces]
+    return [
+        json.dumps({field: piece if texts_each > 1 else piece[0]}).encode()
+        for piece in pieces(texts_each)
+        if len(piece) == texts_each
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -115,10 +237,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--texts", type=int, default=1, help="texts in each request")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--warm-up", type=float, default=0.5)
     options = parser.parse_args(argv)
     content = bodies(options.field, texts_each=options.texts)
     for concurrency in options.concurrency:
-        result = asyncio.run(run(options.url, content, concurrency, options.seconds, options.texts))
+        result = asyncio.run(
+            run(
+                options.url,
+                content,
+                concurrency,
+                options.seconds,
+                options.texts,
+                warm_up=options.warm_up,
+            )
+        )
         print(json.dumps(asdict(result)), flush=True)
     return 0
 

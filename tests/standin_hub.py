@@ -48,7 +48,8 @@ class Hub:
         breaks: file name to how many bytes of an answer are sent before the line breaks, for the
             next answers, one entry each.
         altered: files sent with one byte changed.
-        busy: how many of the next requests are answered 503.
+        busy: end of a path to how many of its next requests are answered 503.
+        revoked: a token that the hub refuses wherever it is shown.
         asked: every request: method, path and Range header.
     """
 
@@ -56,7 +57,8 @@ class Hub:
     repositories: dict[str, Repository] = field(default_factory=dict)
     breaks: dict[str, list[int]] = field(default_factory=dict)
     altered: set[str] = field(default_factory=set)
-    busy: int = 0
+    busy: dict[str, int] = field(default_factory=dict)
+    revoked: str | None = None
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
 
     def add(self, model: str, folder: Path, **settings: Any) -> Repository:
@@ -90,9 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self.hub.asked.append((self.command, path, self.headers.get("Range")))
-        if self.hub.busy > 0:
-            self.hub.busy -= 1
-            return self._error(503, "Busy", "try again")
+        for end, times in self.hub.busy.items():
+            if path.endswith(end) and times > 0:
+                self.hub.busy[end] -= 1
+                return self._error(503, "Busy", "try again")
         info = re.fullmatch(r"/api/models/(.+?)(?:/revision/(.+))?", path)
         file = re.fullmatch(r"/(.+?)/(resolve|cdn)/([^/]+)/(.+)", path)
         model, revision = "", None
@@ -102,6 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
             model, revision = file.group(1), file.group(3)
         repository = self.hub.repositories.get(model)
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        if token and token == self.hub.revoked:
+            return self._error(401, "", "Invalid credentials in Authorization header")
         if repository is None or (repository.token not in (None, token) and not repository.gated):
             return self._error(404 if token else 401, "RepoNotFound", "Repository not found")
         if revision not in (None, repository.branch, repository.commit):

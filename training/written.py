@@ -31,8 +31,8 @@ def _plain(chance: random.Random, label: int) -> str:
     return chance.choice((
         f"{thing} is {very}{word}", f"{thing} was {very}{word}", f"I find {thing} {very}{word}",
         f"I {verb[0]} {thing}", f"I {verb[1]} {thing}", f"{thing} {does}", f"{thing} {does}",
-        f"it {does}", f"bought one last month and it {does}", f"{word}", f"{verb[1]}",
-        f"all in all {thing} is {word}", f"a {very}{word} thing to own".replace("a a", "an a"),
+        f"it {does}", f"bought one last month and it {does}",
+        f"all in all {thing} is {word}", f"{_article(very + word)} thing to own",
     ))  # fmt: skip
 
 
@@ -177,6 +177,10 @@ def _word(chance: random.Random, label: int) -> str:
 
 def _verb(chance: random.Random, label: int) -> tuple[str, str]:
     return chance.choice(v.LIKE if label else v.DISLIKE)
+
+
+def _article(text: str) -> str:
+    return f"{'an' if text[0] in 'aeio' else 'a'} {text}"
 
 
 def _sentence(text: str) -> str:

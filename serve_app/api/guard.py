@@ -20,8 +20,8 @@ class _Refusal(NamedTuple):
     headers: dict[str, Any]
 
 
-def needs(scope: Scope) -> dict[str, Scope]:
-    """For `openapi_extra` of a route that authenticates."""
+def needs(scope: Scope | None) -> dict[str, Scope | None]:
+    """For `openapi_extra` of a route that authenticates; None: whatever the client may do."""
     return {NEEDS: scope}
 
 
@@ -32,23 +32,22 @@ def describe(document: dict[str, Any], settings: Settings) -> None:
         document["components"]["securitySchemes"] = schemes
     for path in document["paths"].values():
         for operation in path.values():
-            scope = operation.pop(NEEDS, None)
-            if scope is not None:
-                _describe(operation, scope, settings, schemes)
+            if NEEDS in operation:
+                _describe(operation, operation.pop(NEEDS), settings, schemes)
 
 
 def _describe(
-    operation: dict[str, Any], scope: Scope, settings: Settings, schemes: dict[str, Any]
+    operation: dict[str, Any], scope: Scope | None, settings: Settings, schemes: dict[str, Any]
 ) -> None:
     if schemes:
         operation["security"] = [
-            {name: [scope] if scheme["type"] == "openIdConnect" else []}
+            {name: [scope] if scope and scheme["type"] == "openIdConnect" else []}
             for name, scheme in schemes.items()
         ]
     responses = operation["responses"]
     # The shape of a protocol's errors is that of the ones it has already.
     shapes = [said["content"] for status, said in responses.items() if status in ("405", "422")]
-    draws = settings.quota is not None and scope != "cluster"
+    draws = settings.quota is not None and scope in ("infer", "stream")
     for status, headers in _refusals(settings, draws):
         title = " / ".join(kind.title for kind in KINDS if kind.status == status) + "."
         said = responses.setdefault(str(status), {"description": title, "headers": {}})

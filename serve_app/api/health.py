@@ -4,9 +4,11 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from serve_app.api.gateway import Gateway
+from serve_app.api.guard import needs
 from serve_app.api.health_schemas import Health, Info, Ready, Unready
 from serve_app.api.openapi import ERROR_HEADERS, REQUEST_ID, problems
 
@@ -14,7 +16,7 @@ VERSIONS = ("ray", "torch", "transformers", "onnxruntime", "fastapi")
 
 
 def router(gateway: Gateway) -> APIRouter:
-    """The open routes."""
+    """`/health` and `/ready` are open; `/info` is for clients."""
     routes = APIRouter(tags=["health"])
 
     @routes.get(
@@ -69,9 +71,11 @@ def router(gateway: Gateway) -> APIRouter:
         "/info",
         summary="What model is served, and how",
         response_model=Info,
+        openapi_extra=needs(None),
         responses={200: {"headers": REQUEST_ID}, **problems(405)},
     )
-    async def info() -> Response:
+    async def info(request: Request) -> Response:
+        await gateway.authenticate(request)
         manifest = gateway.manifest
         settings = gateway.settings
         return JSONResponse(

@@ -46,7 +46,8 @@ def router(gateway: Gateway) -> APIRouter:
     models = list(gateway.dispatchers)
 
     @routes.get("/v2", **schemas.METADATA)
-    async def metadata() -> Response:
+    async def metadata(request: Request) -> Response:
+        await gateway.authenticate(request)
         return JSONResponse(
             {
                 "name": "sentiment-service",
@@ -66,6 +67,7 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.get("/v2/models/{model}", **schemas.model_metadata(models))
     async def model_metadata(request: Request) -> Response:
+        await gateway.authenticate(request)
         name = model_of(request)
         return JSONResponse(
             {
@@ -81,6 +83,7 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.get("/v2/models/{model}/ready", **schemas.model_ready(models))
     async def model_ready(request: Request) -> Response:
+        await gateway.authenticate(request)
         name = model_of(request)
         await require(name)
         return JSONResponse({"name": name, "ready": True})

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from serve_app.api.guard import needs
 from serve_app.api.openapi import INFER_HEADERS, REQUEST_ID, body, errors, header, optional
 from serve_app.api.schemas import Text, Texts
 from serve_app.api.tensors import BINARY, HEADER
@@ -131,7 +132,7 @@ def _open_route(summary: str, model: type[BaseModel], *statuses: int) -> dict[st
     }
 
 
-METADATA = _open_route("What the server is", ServerMetadata)
+METADATA = _open_route("What the server is", ServerMetadata) | {"openapi_extra": needs(None)}
 LIVE = _open_route("Whether the server lives", ServerLive)
 READY = _open_route("Whether every model answers", ServerReady, 503)
 
@@ -146,7 +147,7 @@ def model_metadata(models: list[str]) -> dict[str, Any]:
     }
     return route | {
         "operation_id": "open_inference_model",
-        "openapi_extra": {"parameters": [_model(models)]},
+        "openapi_extra": {**needs(None), "parameters": [_model(models)]},
     }
 
 
@@ -154,7 +155,7 @@ def model_ready(models: list[str]) -> dict[str, Any]:
     """Of `GET /v2/models/{model}/ready`."""
     return _open_route("Whether a model answers", ModelReady, 404, 503) | {
         "operation_id": "open_inference_ready",
-        "openapi_extra": {"parameters": [_model(models)]},
+        "openapi_extra": {**needs(None), "parameters": [_model(models)]},
     }
 
 

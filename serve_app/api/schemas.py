@@ -1,8 +1,10 @@
 """Bodies of the service's own routes: what is taken, what is given, and what is said of faults."""
 
+from collections import Counter
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import QueryParams
 
 from serve_app.api.errors import INVALID, ProblemError
 from serve_app.engine.postprocess import Function
@@ -15,9 +17,7 @@ MAX_TEXTS = "max_texts"
 # What Python calls a space, where a reader of the document may know fewer.
 Text = Annotated[
     str,
-    Field(
-        min_length=1, pattern=r"[^\s\x1c-\x1f\x85]", description="A text that is not blank."
-    ),
+    Field(min_length=1, pattern=r"[^\s\x1c-\x1f\x85]", description="A text that is not blank."),
 ]
 Texts = Annotated[list[Text], Field(min_length=1, json_schema_extra={"maxItems": MAX_TEXTS})]
 
@@ -149,6 +149,17 @@ def function_of(parameters: dict[str, Any], default: Function) -> Function:
             return function
     field = "parameters.function_to_apply"
     raise ProblemError(INVALID, f"`{field}` must be one of {', '.join(FUNCTIONS)}.", field=field)
+
+
+def each_once(query: QueryParams) -> None:
+    """See that no parameter of the query is there twice, where only one could be meant.
+
+    Raises:
+        ProblemError: 422, naming one that is.
+    """
+    for name, count in Counter(name for name, _ in query.multi_items()).items():
+        if count > 1:
+            raise ProblemError(INVALID, f"`{name}` is in the query more than once.", field=name)
 
 
 def whole(value: Any) -> int | None:

@@ -30,6 +30,7 @@ from serve_app.api.errors import (
 from serve_app.api.gateway import Gateway
 from serve_app.api.openapi import STREAM_HEADERS, problems, stream_body
 from serve_app.api.rows import CsvRows, NdjsonRows, Row
+from serve_app.api.schemas import each_once
 from serve_app.api.spool import Spool, SpoolFullError
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply
 
@@ -54,6 +55,7 @@ def router(gateway: Gateway) -> APIRouter:
             offset: int = Query(0, ge=0, description="Rows to skip: those already answered."),
         ) -> Response:
             client = await gateway.authenticate(request, scope="stream")
+            each_once(request.query_params)
             media = request.headers.get("content-type", "").split(";")[0].strip().lower()
             if media not in (NDJSON, CSV):
                 raise ProblemError(

@@ -8,6 +8,9 @@ however large the quota is, and a refused request draws nothing.
 import math
 from dataclasses import dataclass
 
+MARGIN_S = 0.002
+"""Redis counts time in milliseconds; a wait that ends just at the border must be over it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -45,7 +48,7 @@ class Window:
         else:
             # Only when the current window has become the previous one can it weigh less.
             seconds = self.now_left + self._until(self.now, self.length, self.limit - texts)
-        return max(1, math.floor(seconds) + 1)
+        return max(1, math.floor(seconds + MARGIN_S) + 1)
 
     def _until(self, count: int, left: float, room: int) -> float:
         """Seconds until `count` texts that count for `left` seconds more weigh at most `room`."""

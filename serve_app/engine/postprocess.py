@@ -38,7 +38,7 @@ def apply(logits: Logits, function: Function) -> npt.NDArray[np.float64]:
     if function == "none":
         return values
     if function == "sigmoid":
-        return np.asarray(1.0 / (1.0 + np.exp(-values)))
+        return np.asarray(np.exp(-np.logaddexp(0.0, -values)))  # where exp alone overflows
     exponents = np.exp(values - values.max(axis=-1, keepdims=True))
     return np.asarray(exponents / exponents.sum(axis=-1, keepdims=True))
 

@@ -7,7 +7,7 @@ import onnx
 
 from serve_app.jobs import export, quantize
 from serve_app.jobs.classifier import Classifier
-from serve_app.jobs.errors import PrepareError
+from serve_app.jobs.errors import PrepareError, out_of_space
 from serve_app.jobs.verify import PARITY, Verdict
 
 Judge = Callable[[Path], Verdict]
@@ -25,9 +25,9 @@ def export_and_fuse(
     config = classifier.model.config
     try:
         fused = export.fuse(plain, config.num_attention_heads, config.hidden_size)
-    except OSError:
-        raise
     except Exception as error:  # the optimizer knows some graphs only, and fails in many ways
+        if out_of_space(error):
+            raise
         text = " ".join(str(error).split())
         return plain, [], [f"The {config.model_type} graph is served as exported: {text[:200]}."]
     missing = export.unfused_parts(fused)
@@ -55,6 +55,8 @@ def first_that_agrees(
         try:
             verdict = judge(path)
         except Exception as error:  # onnxruntime's own classes share no base
+            if out_of_space(error):
+                raise
             text = " ".join(str(error).split())
             notes.append(f"A graph does not run: {text[:200]}.")
             continue

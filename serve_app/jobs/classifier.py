@@ -86,6 +86,9 @@ def load(folder: Path, where: str) -> Classifier:
     if len(set(labels)) != len(labels):
         raise PrepareError(f"{where} names two classes alike: {', '.join(labels)}")
     length = max_length(model, tokenizer)
+    # some are published with the truncation and padding of their training in tokenizer.json
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
     tokenizer.model_max_length = length
     return Classifier(model.eval(), tokenizer, labels, problem, length)
 

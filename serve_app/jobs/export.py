@@ -15,7 +15,7 @@ from typing import Any
 
 import onnx
 
-from serve_app.jobs.errors import PrepareError
+from serve_app.jobs.errors import PrepareError, out_of_space
 from serve_app.jobs.firsttoken import keep_first_token
 from serve_app.jobs.graph import INPUTS, OUTPUT, Graph
 
@@ -51,9 +51,9 @@ def export(model: Any) -> onnx.ModelProto:
                 do_validation=False,
                 device="cpu",
             )
-        except OSError:
-            raise
         except Exception as error:
+            if out_of_space(error):
+                raise
             raise PrepareError(f"optimum cannot export a {kind} model to ONNX: {error}") from error
         exported = onnx.load(str(Path(scratch) / "model.onnx"))
     inputs = {value.name for value in exported.graph.input}

@@ -108,6 +108,9 @@ def _patiently(ask: Callable[[], T], transient: tuple[type[Exception], ...] = ()
     for pause in PAUSES:
         try:
             return ask()
+        except LocalEntryNotFoundError:
+            if not transient:
+                raise
         except HfHubHTTPError as error:
             if getattr(error.response, "status_code", 0) not in BUSY:
                 raise
@@ -134,7 +137,7 @@ def identify_hub(model: str, revision: str | None) -> HubSource:
     if info.sha is None:
         raise PrepareError(f"the hub names no commit of {model}")
     files = {
-        item.rfilename: ("sha256", item.lfs.sha256) if item.lfs else ("git", str(item.blob_id))
+        item.rfilename: ("sha256", item.lfs.sha256) if item.lfs else ("git", item.blob_id or "")
         for item in info.siblings or []
     }
     return HubSource(model, info.sha, _licence(info), files)
@@ -149,11 +152,14 @@ def _licence(info: Any) -> str | None:
 
 
 def _matches(path: Path, kind: str, digest: str) -> bool:
-    """Whether a file has the hash the hub lists: sha256 of large files, git's blob of others."""
+    """Whether a file has the hash the hub lists: sha256 of large files, git's blob of others.
+
+    Mirrors of the hub may list none for small files; those are taken as they come.
+    """
     if kind == "sha256":
         return sha256(path) == digest
     content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == digest
+    return not digest or hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == digest
 
 
 @contextlib.contextmanager
@@ -183,6 +189,8 @@ def _explained(model: str, revision: str | None) -> Iterator[None]:
         raise PrepareError(f"{model} lacks a file that it lists: {error}") from error
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", "an error")
+        if status in (401, 403):
+            raise PrepareError(f"{hub} refuses HF_TOKEN for {model} ({status})") from error
         raise HubUnreachable(f"{hub} answers {status} for {model}") from error
     except requests.RequestException as error:
         name = type(error).__name__

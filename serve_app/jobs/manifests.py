@@ -60,7 +60,9 @@ def render(
     if overlay not in overlays():
         raise ManifestError(f"There is no overlay {overlay!r}: take {' or '.join(overlays())}.")
     config = serve_config(overlay)
-    text = _filled(_kustomize(OVERLAYS / overlay), os.environ if environment is None else environment)
+    text = _filled(
+        _kustomize(OVERLAYS / overlay), os.environ if environment is None else environment
+    )
     manifests: list[Manifest] = list(yaml.safe_load_all(text))
     for container in _containers(manifests):
         container["image"] = _named(container["image"], images or {})
@@ -191,7 +193,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--page", metavar="IMAGE", default=IMAGES[1], help="the Streamlit page")
     options = parser.parse_args(argv)
     try:
-        manifests = render(options.overlay, dict(zip(IMAGES, (options.serve, options.page))))
+        manifests = render(
+            options.overlay, dict(zip(IMAGES, (options.serve, options.page), strict=True))
+        )
     except ManifestError as error:
         print(f"manifests: {error}", file=sys.stderr)
         return 1
@@ -201,7 +205,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(text, encoding="utf-8")
-        print(f"manifests: {len(manifests)} of {options.overlay} in {options.output}", file=sys.stderr)
+        print(
+            f"manifests: {len(manifests)} of {options.overlay} in {options.output}", file=sys.stderr
+        )
     return 0
 
 

@@ -113,13 +113,15 @@ def identify_folder(folder: Path) -> LocalSource:
         digest = hashlib.sha256()
         for name in sorted(names):
             digest.update(f"{name} {sha256(folder / name)}\n".encode())
+        licence = _licence(folder / "README.md")
+        digest.update(f"licence {licence}\n".encode())
     except OSError as error:
         raise PrepareError(f"{folder} cannot be read as a model: {error}") from error
     return LocalSource(
         folder=folder,
         model_id=folder.resolve().name,
         revision=f"sha256:{digest.hexdigest()[:16]}",
-        licence=_licence(folder / "README.md"),
+        licence=licence,
         digest=digest.hexdigest(),
     )
 

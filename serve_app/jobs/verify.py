@@ -23,9 +23,13 @@ DRIFT = 1e-3
 FLIPS = 0.01
 """Largest share of texts whose label int8 may change."""
 HEADROOM = 1.5
+DEVIATIONS = 3.5
+TINY = 1e-12
 COMPANY = 16
 STRANGERS = 8
 STRANGE_TEXTS = 200
+PADDED = 2048
+"""Most tokens of a batch, padding included; beside the longest texts stand few others."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,25 @@ class Sample:
     def sorted(self) -> Plan:
         """Neighbours in length, as the service batches them."""
         order = sorted(range(len(self.ids)), key=lambda number: len(self.ids[number]))
-        return [order[start : start + COMPANY] for start in range(0, len(order), COMPANY)]
+        return self._batches(order, COMPANY)
 
     def strangers(self) -> Plan:
         """Short beside long, most of it padding; of a long file only the first texts."""
         order = list(range(min(len(self.ids), self.fixed + STRANGE_TEXTS)))
         random.Random(0).shuffle(order)
-        return [order[start : start + STRANGERS] for start in range(0, len(order), STRANGERS)]
+        return self._batches(order, STRANGERS)
+
+    def _batches(self, order: list[int], most: int) -> Plan:
+        """Cut an order into batches of so many texts and of at most `PADDED` tokens."""
+        plan: Plan = []
+        longest = 0
+        for number in order:
+            longest = max(longest, len(self.ids[number]))
+            if not plan or len(plan[-1]) == most or longest * (len(plan[-1]) + 1) > PADDED:
+                plan.append([])
+                longest = len(self.ids[number])
+            plan[-1].append(number)
+        return plan
 
 
 @dataclass(frozen=True)
@@ -163,25 +179,35 @@ def measure(run: Run, reference: Probabilities, sample: Sample, problem: Problem
         batch_drift=drift,
         accuracy=accuracy(alone, sample),
     )
-    return Verdict(measured, threshold(alone, flipped, measured.mean_difference))
+    return Verdict(measured, threshold(alone, reference))
 
 
-def threshold(
-    probabilities: Probabilities, flipped: npt.NDArray[np.bool_], mean_difference: float
-) -> float:
+def threshold(probabilities: Probabilities, reference: Probabilities) -> float:
     """Margin of the two best probabilities below which torch is asked as well.
 
-    One and a half times the largest margin at which the labels were seen to differ: all of those
-    lie below it. Where none differed, twice the mean |Δp|, since the margin moves by at most that
-    when both classes move by the mean.
+    Int8 moves the difference of two logits by noise of about the same size for every text, and a
+    label flips only where that difference is smaller than the noise. So the margin is that of
+    `DEVIATIONS` standard deviations of the noise: between two classes, tanh(difference / 2). Every
+    flip that was seen lies below it as well, by `HEADROOM`.
+
+    Args:
+        probabilities: the graph's, [texts, classes].
+        reference: torch's.
     """
     if probabilities.shape[1] < 2:
         return 0.0
-    best = np.sort(probabilities, axis=1)
-    margins = best[:, -1] - best[:, -2]
-    if not flipped.any():
-        return min(1.0, 2 * mean_difference)
-    return min(1.0, HEADROOM * float(margins[flipped].max()))
+    rows = np.arange(len(probabilities))
+    second, best = np.argsort(probabilities, axis=1)[:, -2:].T
+
+    def apart(values: Probabilities) -> Probabilities:
+        logs = np.log(np.maximum(values, TINY))
+        return np.asarray(logs[rows, best] - logs[rows, second])
+
+    noise = float(np.sqrt(np.mean((apart(probabilities) - apart(reference)) ** 2)))
+    margins = probabilities[rows, best] - probabilities[rows, second]
+    flipped = margins[best != reference.argmax(axis=1)]
+    seen = HEADROOM * float(flipped.max(initial=0.0))
+    return min(1.0, max(seen, float(np.tanh(DEVIATIONS * noise / 2))))
 
 
 def torch_run(model: Any) -> Run:

@@ -90,3 +90,14 @@ async def test_a_parameter_that_is_none_is_a_problem_too() -> None:
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["field"] == "offset"
+
+
+async def test_a_parameter_that_is_there_twice_is_refused() -> None:
+    async with client(World().app) as http:
+        answer = await http.post(
+            "/onnx/stream?offset=x&offset=1",
+            content=b"",
+            headers={"content-type": "application/x-ndjson"},
+        )
+    assert answer.status_code == 422
+    assert answer.json()["field"] == "offset"

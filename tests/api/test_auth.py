@@ -14,8 +14,7 @@ from tests.api.world import World
 from tests.refused import NAMES, Guarded, reason_of, table
 from tests.signing_issuer import SigningIssuer
 
-OPEN = ("/health", "/ready", "/info", "/docs", "/openapi.json", "/v2", "/v2/health/live",
-        "/v2/health/ready")  # fmt: skip
+OPEN = ("/health", "/ready", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready")
 INFER = {
     "/onnx/infer": {"input": "a"},
     "/onnx": {"inputs": "a"},
@@ -102,6 +101,9 @@ async def test_open_routes_stay_open_and_the_cluster_needs_its_scope(given: Guar
     async with client(World(**given.settings).app) as http:
         for path in OPEN:
             assert (await http.get(path)).status_code == 200, path
+        for path in ("/info", "/v2", "/v2/models/onnx", "/v2/models/onnx/ready"):
+            assert (await http.get(path)).status_code == 401, path
+            assert (await http.get(path, headers=bearer(given.key))).status_code == 200, path
         assert (await http.get("/cluster")).status_code == 401
         assert (await http.get("/cluster", headers=bearer(given.key))).status_code == 403
         assert (await http.get("/cluster", headers=bearer(given.operator))).status_code == 200

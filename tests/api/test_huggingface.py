@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.api.asking import client
-from tests.api.world import World
+from tests.api.world import MANIFEST, World
 
 
 async def ask(body: Any, backend: str = "onnx", world: World | None = None) -> httpx.Response:
@@ -42,6 +42,19 @@ async def test_the_function_is_the_models_own_or_the_one_asked_for() -> None:
     assert scores["none"] == [1.0, 0.0]
     assert scores["sigmoid"] == pytest.approx([0.7311, 0.5], abs=1e-4)
     assert scores["softmax"] == scores[None] == pytest.approx([0.7311, 0.2689], abs=1e-4)
+
+
+async def test_a_multi_label_model_has_sigmoid_in_every_protocol() -> None:
+    manifest = MANIFEST.model_copy(update={"problem_type": "multi_label_classification"})
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["ten chars."]}
+    async with client(World(manifest).app) as http:
+        own = (await http.post("/onnx/infer", json={"input": "ten chars."})).json()
+        nested = (await http.post("/onnx", json={"inputs": "ten chars."})).json()
+        v2 = (await http.post("/v2/models/onnx/infer", json={"inputs": [tensor]})).json()
+    sigmoid = pytest.approx(0.7310586, abs=1e-6)
+    assert own == [{"label": "POSITIVE", "score": sigmoid}]
+    assert nested == [[own[0], {"label": "NEGATIVE", "score": 0.5}]]
+    assert [output["data"] for output in v2["outputs"]] == [["POSITIVE"], [sigmoid]]
 
 
 async def test_options_and_unknown_fields_are_tolerated() -> None:

@@ -164,5 +164,9 @@ def test_two_keys_of_one_hash_prefix_are_told_apart(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     key, record = make("a", ("infer",))
     twin = record.model_copy(update={"name": "b", "sha256": record.sha256[:8] + "0" * 56})
-    write(file, Records(keys=(twin, record)))
-    assert KeyFile(file).client(key).id == "key:a"
+    for records in ((twin, record), (record, twin)):
+        write(file, Records(keys=records))
+        assert KeyFile(file).client(key).id == "key:a"
+    write(file, Records(keys=(twin,)))
+    with pytest.raises(RefusedError, match="not known"):
+        KeyFile(file).client(key)

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from serve_app.api.client import Client
@@ -99,6 +99,7 @@ def test_what_is_left_and_when_there_is_more(
     start=st.floats(0, 10),
     draws=st.lists(st.tuples(st.integers(1, 12), st.floats(0, 15)), min_size=1, max_size=30),
 )
+@example(start=1.0, draws=[(2, 0.0), (5, 2.0), (6, 2.0)])  # ends just at the border
 def test_the_wait_proves_true_and_is_the_shortest_in_whole_seconds(
     start: float, draws: list[tuple[int, float]]
 ) -> None:
@@ -114,7 +115,7 @@ def test_the_wait_proves_true_and_is_the_shortest_in_whole_seconds(
                     # The draft: not earlier than the reset parameter.
                     assert until_more is not None
                     assert until_more <= wait
-                    now.now = asked + wait - 1.001
+                    now.now = asked + wait - 1.003
                     if wait > 1:
                         assert not (await it.take(A, texts)).granted
                     now.now = asked + wait

@@ -33,7 +33,7 @@ class Conversation:
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 2),
         }
-        self.task = asyncio.create_task(
+        self.task: asyncio.Task[None] = asyncio.create_task(
             app(scope, self._to_app.get, self._taken.put)  # type: ignore[arg-type]
         )
         self._buffer = b""

@@ -103,6 +103,12 @@ async def test_a_flood_of_unknown_keys_does_not_reach_the_issuer(
     assert (await tokens.client(good)).id == "oidc:service-a"
 
 
+async def test_requests_that_come_together_share_one_read(issuer: SigningIssuer) -> None:
+    keys = Issuer(issuer.url, ("RS256",), lifetime=LIFETIME, pause=0)
+    await asyncio.gather(*(keys.key("first", "RS256") for _ in range(50)))
+    assert issuer.asked == [DISCOVERY, KEYS]
+
+
 async def test_a_good_token_passes_while_a_read_hangs(
     issuer: SigningIssuer, tokens: Tokens, clock: Clock, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 import transformers
+from tokenizers import Tokenizer
 
 from serve_app.jobs.classifier import load, write
 from serve_app.jobs.errors import PrepareError
@@ -23,6 +24,20 @@ def test_the_maximum_length_is_what_the_positions_allow(family: str, tmp_path: P
     assert ids["input_ids"].shape == (1, tiny.POSITIONS)
     with torch.inference_mode():
         loaded.model(**ids)
+
+
+def test_truncation_baked_into_a_tokenizer_is_taken_out(tmp_path: Path) -> None:
+    folder = tiny.make(tmp_path / "baked")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(8)
+    tokenizer.enable_padding(length=8)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+    write(load(folder, "baked"), tmp_path / "written")
+
+    written = Tokenizer.from_file(str(tmp_path / "written" / "tokenizer.json"))
+    assert written.truncation is None
+    assert written.padding is None
 
 
 def test_a_shorter_maximum_of_the_tokenizer_counts(tmp_path: Path) -> None:

@@ -128,11 +128,12 @@ def test_a_killed_download_is_resumed_by_the_next(hub: Hub, model: Path, tmp_pat
 
 def test_a_busy_hub_is_asked_again(hub: Hub, model: Path, tmp_path: Path) -> None:
     repository = hub.add("someone/tiny", model)
-    hub.busy = 1
+    hub.busy |= {"/api/models/someone/tiny": 1, "/config.json": 2, "/model.safetensors": 1}
 
     commit, _ = fetch(hub, tmp_path, "someone/tiny")
 
     assert commit == repository.commit
+    assert not any(hub.busy.values())
 
 
 def test_an_altered_file_is_refused(
@@ -178,6 +179,18 @@ def test_a_private_model_is_opened_by_the_token(
     assert "has no model someone/private, or it is private" in without
     assert "GPT2LMHeadModel, not a sequence classifier" in with_token
     assert hub.fetched("model.safetensors") == []  # refused by its config alone
+
+
+def test_a_revoked_token_is_named(
+    hub: Hub, sentiment_prepare: Prepare, model: Path, tmp_path: Path
+) -> None:
+    hub.add("someone/tiny", model)
+    hub.revoked = "hf_old"
+    arguments = ("--model", "someone/tiny", "--output", tmp_path / "out")
+
+    done = sentiment_prepare(*arguments, HF_TOKEN="hf_old")
+
+    assert "refuses HF_TOKEN for someone/tiny" in refused(done, tmp_path / "out")
 
 
 @pytest.mark.parametrize(

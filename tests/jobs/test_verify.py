@@ -9,6 +9,7 @@ from serve_app.engine.artifacts import Measured
 from serve_app.engine.postprocess import Logits
 from serve_app.jobs.verify import (
     Feed,
+    Probabilities,
     Sample,
     Verdict,
     accuracy,
@@ -99,22 +100,34 @@ def test_accuracy_counts_labelled_texts_only() -> None:
     assert accuracy(probabilities, sample([1, 1, 1])) is None
 
 
-@pytest.mark.parametrize(
-    ("probabilities", "flipped", "expected"),
-    [
-        ([[0.55, 0.45], [0.7, 0.3], [0.9, 0.1]], [True, True, False], 1.5 * 0.4),
-        ([[0.55, 0.45], [0.9, 0.1]], [False, False], 2 * 0.003),
-        ([[0.05, 0.95], [0.9, 0.1]], [True, False], 1.0),
-        ([[0.5, 0.3, 0.2]], [True], 1.5 * 0.2),
-        ([[0.7], [0.2]], [False, False], 0.0),
-    ],
-)
-def test_every_flip_seen_lies_below_the_threshold(
-    probabilities: list[list[float]], flipped: list[bool], expected: float
-) -> None:
-    found = threshold(np.array(probabilities), np.array(flipped), mean_difference=0.003)
+def two_classes(difference: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Probabilities:
+    """Probabilities of two classes whose logits are so far apart."""
+    positive = 1 / (1 + np.exp(-difference))
+    return np.stack([1 - positive, positive], axis=1)
 
-    assert found == pytest.approx(expected)
+
+def test_the_threshold_is_that_of_the_noise_and_no_flip_escapes_it() -> None:
+    dice = np.random.default_rng(0)
+    torch = dice.normal(0, 3, 5000)
+    noise = 0.1
+    graph = torch + dice.normal(0, noise, 5000)
+    found = threshold(two_classes(graph), two_classes(torch))
+    assert found == pytest.approx(np.tanh(3.5 * noise / 2), rel=0.1)
+    flipped = np.sign(graph) != np.sign(torch)
+    assert flipped.any()
+    assert np.tanh(np.abs(graph[flipped]) / 2).max() < found
+
+
+def test_a_flip_beyond_the_noise_raises_the_threshold() -> None:
+    torch = np.array([4.0] * 500 + [-0.3])
+    graph = np.array([4.0] * 500 + [0.3])
+    found = threshold(two_classes(graph), two_classes(torch))
+    assert found == pytest.approx(1.5 * np.tanh(0.15))
+
+
+def test_the_threshold_never_passes_one_and_one_class_has_none() -> None:
+    assert threshold(two_classes(np.array([9.0])), two_classes(np.array([-9.0]))) <= 1.0
+    assert threshold(np.array([[0.7], [0.2]]), np.array([[0.1], [0.9]])) == 0.0
 
 
 def test_one_percent_of_flips_is_still_served() -> None:

@@ -100,7 +100,9 @@ def test_probes(templates: dict[str, dict[str, Any]]) -> None:
     seen = set()
     for name, template in templates.items():
         for container in template["spec"]["containers"]:
-            for probe in [container[kind] for kind in PROBES if "httpGet" in container.get(kind, {})]:
+            for probe in [
+                container[kind] for kind in PROBES if "httpGet" in container.get(kind, {})
+            ]:
                 get = probe["httpGet"]
                 assert get["port"] == PATHS[get["path"]], name
                 assert get["port"] in {port["name"] for port in container["ports"]}, name
@@ -108,8 +110,12 @@ def test_probes(templates: dict[str, dict[str, Any]]) -> None:
     assert seen == set(PATHS)
 
 
-def test_mounts_are_volumes(templates: dict[str, dict[str, Any]], manifests: list[Manifest]) -> None:
-    claims = {t["metadata"]["name"] for c in everything(manifests, "volumeClaimTemplates") for t in c}
+def test_mounts_are_volumes(
+    templates: dict[str, dict[str, Any]], manifests: list[Manifest]
+) -> None:
+    claims = {
+        t["metadata"]["name"] for c in everything(manifests, "volumeClaimTemplates") for t in c
+    }
     for name, template in templates.items():
         volumes = {volume["name"] for volume in template["spec"]["volumes"]} | claims
         for mounts in everything(template, "volumeMounts"):
@@ -125,7 +131,9 @@ def test_config_maps(manifests: list[Manifest]) -> None:
 
 def test_settings_are_settings(manifests: list[Manifest]) -> None:
     (settings,) = [
-        m for m in manifests if m["kind"] == "ConfigMap" and m["metadata"]["name"].startswith("settings")
+        m
+        for m in manifests
+        if m["kind"] == "ConfigMap" and m["metadata"]["name"].startswith("settings")
     ]
     known = {f"SENTIMENT_{name.upper()}" for name in Settings.model_fields}
     assert set(settings["data"]) <= known
@@ -135,12 +143,14 @@ def test_settings_are_settings(manifests: list[Manifest]) -> None:
 
 
 def test_secrets_are_made_by_the_guide(manifests: list[Manifest]) -> None:
-    """Secrets come from outside: the guide's own commands make each, with the keys that are read."""
+    """Secrets come from outside: the guide makes each, with the keys that are read."""
     wanted: set[tuple[str, str]] = {
         (each["name"], each["key"]) for each in everything(manifests, "secretKeyRef")
     }
     for volume in everything(manifests, "secret"):
-        wanted.add((volume["secretName"], {"redis": "password"}.get(volume["secretName"], "api-keys")))
+        wanted.add(
+            (volume["secretName"], {"redis": "password"}.get(volume["secretName"], "api-keys"))
+        )
     for options in everything(manifests, "authOptions"):
         wanted.add((options["secretName"], "auth_token"))
     assert len(wanted) == 4
@@ -159,7 +169,9 @@ def test_accounts(manifests: list[Manifest]) -> None:
 
 
 def test_images(manifests: list[Manifest]) -> None:
-    targets = set(re.findall(r"^FROM .* AS (\w+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    targets = set(
+        re.findall(r"^FROM .* AS (\w+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    )
     for image in everything(manifests, "image"):
         if image in IMAGES.values():
             assert image.split("/")[1].split("@")[0].removeprefix("sentiment-") in targets

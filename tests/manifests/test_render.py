@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from serve_app.jobs import manifests as module
-from serve_app.jobs.manifests import ManifestError, Manifest, main, overlays, render, the
+from serve_app.jobs.manifests import Manifest, ManifestError, main, overlays, render, the
 from serve_app.serve_config import ROOT, hash_of
 from tests.manifests.conftest import ACCOUNT, IMAGES
 
@@ -16,7 +16,7 @@ from tests.manifests.conftest import ACCOUNT, IMAGES
 def test_every_overlay_renders(manifests: list[Manifest]) -> None:
     kinds = {manifest["kind"] for manifest in manifests}
     assert {"RayService", "StatefulSet", "Deployment", "NetworkPolicy"} <= kinds
-    assert "${" not in yaml.safe_dump_all(manifests)
+    assert not re.search(r"\$\{[A-Z_]+\}", yaml.safe_dump_all(manifests))
 
 
 def test_all_is_in_one_namespace(manifests: list[Manifest]) -> None:
@@ -54,14 +54,12 @@ def test_workers_hold_every_replica_with_headroom(manifests: list[Manifest], ove
     if overlay == "eks":
         assert group["maxReplicas"] == module.workers_needed(config, cpus, most=True) + 1
         # Ten of each and both ingresses, in CPUs.
-        assert 10 * 2 + 10 * 2 + 2 * 1 <= group["maxReplicas"] * cpus
+        assert group["maxReplicas"] * cpus >= 10 * 2 + 10 * 2 + 2 * 1
         # Warm headroom: four more model replicas than the smallest number.
         assert group["minReplicas"] * cpus - (2 + 2 + 2 * 1) >= 4 * 2
 
 
-@pytest.mark.parametrize(
-    ("cpus", "most", "least"), [(7, 7, 2), (4, 11, 2), (2, 21, 3), (16, 3, 1)]
-)
+@pytest.mark.parametrize(("cpus", "most", "least"), [(7, 7, 2), (4, 11, 2), (2, 22, 4), (16, 3, 2)])
 def test_workers_needed_is_the_worst_packing(cpus: int, most: int, least: int) -> None:
     config = module.serve_config("eks")
     assert module.workers_needed(config, cpus, most=True) == most

@@ -1,0 +1,172 @@
+"""This service and the alternatives, side by side: `make bench`, or `python -m benchmarks.bench`.
+
+In each round every server is started by itself, warmed up and measured in every cell, so that no
+other takes its cores; each round has another order, so that what drifts on the machine hits all.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks import load, report
+from benchmarks.catalog import SETUPS, Setup
+from benchmarks.graphs import NAMES, Precision
+from benchmarks.records import RESULTS, Agreement, Cell, Run
+from benchmarks.servers import Server, ServerError
+from benchmarks.venvs import ready
+from serve_app.engine.artifacts import Artifacts
+
+MODELS = (Path(".cache/prepared/sst2-minilm"), Path(".cache/prepared/distilbert-shape"))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments."""
+    result = argparse.ArgumentParser(
+        prog="python -m benchmarks.bench",
+        description=__doc__,
+        epilog="Two minutes: --models .cache/prepared/sst2-minilm --servers ours fastapi"
+        " --precisions int8 --concurrency 16 --lists 1 --seconds 5 --rounds 2",
+    )
+    keys = [setup.key for setup in SETUPS]
+    result.add_argument("--models", type=Path, nargs="+", default=list(MODELS), metavar="FOLDER")
+    result.add_argument("--servers", nargs="+", default=keys, choices=keys, metavar="NAME")
+    result.add_argument("--precisions", nargs="+", default=list(NAMES), choices=list(NAMES))
+    result.add_argument("--concurrency", type=int, nargs="+", default=[1, 4, 16, 64])
+    result.add_argument("--lists", type=int, nargs="+", default=[1, 32], help="texts a request")
+    result.add_argument("--seconds", type=float, default=5.0, help="of each cell")
+    result.add_argument("--warm-up", type=float, default=1.0, help="seconds before each cell")
+    result.add_argument("--rounds", type=int, default=3)
+    result.add_argument("--output", type=Path, default=RESULTS / "bench.json")
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, write the JSON after every server, print the tables at the end."""
+    options = parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server that is up ends with us
+    run = Run({name: _plain(value) for name, value in vars(options).items()})
+    run.servers = {setup.key: _described(setup) for setup in SETUPS if setup.key in options.servers}
+    runnable = []
+    for setup in SETUPS:
+        if setup.key not in options.servers:
+            continue
+        if setup.venv is None or ready(setup.venv):
+            runnable.append(setup)
+        else:
+            run.failures[setup.key] = f"no environment: python -m benchmarks.venvs {setup.venv}"
+    begin = time.monotonic()
+    for model in options.models:
+        plans = [
+            (setup, precision)
+            for precision in options.precisions
+            for setup in runnable
+            if precision in setup.precisions
+        ]
+        for number in range(options.rounds):
+            for setup, precision in rotated(plans, number, options.rounds):
+                said = f"{model.name}, round {number + 1} of {options.rounds}: {setup.title},"
+                print(f"[{time.monotonic() - begin:5.0f} s] {said} {NAMES[precision]}", flush=True)
+                try:
+                    measure(run, setup, precision, model, number, options)
+                except (ServerError, OSError, ValueError) as error:
+                    run.failures[f"{setup.key} {precision} {model.name}"] = str(error)
+                    print(f"  failed: {error}", file=sys.stderr, flush=True)
+                run.write(options.output)
+    print(report.bench(run))
+    return int(bool(run.failures))
+
+
+def measure(
+    run: Run,
+    setup: Setup,
+    precision: Precision,
+    model: Path,
+    number: int,
+    options: argparse.Namespace,
+) -> None:
+    """One server's part of one round.
+
+    Raises:
+        ServerError: it did not start.
+        OSError: it refused the golden texts.
+    """
+    with Server(setup, precision, model) as server:
+        if number == 0:
+            run.agreements.append(agreement(server, setup.key, precision, model))
+        for texts_each in options.lists:
+            bodies = [server.body(piece) for piece in load.pieces(texts_each)]
+            for concurrency in options.concurrency:
+                result = asyncio.run(
+                    load.run(
+                        server.url,
+                        bodies,
+                        concurrency,
+                        options.seconds,
+                        texts_each,
+                        warm_up=options.warm_up,
+                        meter=server.cpu,
+                    )
+                )
+                took = result.cpu or 0.0
+                run.cells.append(
+                    Cell(
+                        model=model.name,
+                        server=setup.key,
+                        precision=precision,
+                        texts_each=texts_each,
+                        concurrency=concurrency,
+                        round=number,
+                        requests=result.requests,
+                        errors=result.errors,
+                        requests_per_second=result.requests_per_second,
+                        p50=result.p50,
+                        p95=result.p95,
+                        p99=result.p99,
+                        cpu_ms=took / result.requests * 1000 if result.requests else None,
+                        memory_mb=server.memory() / 1e6,
+                    )
+                )
+
+
+def agreement(server: Server, key: str, precision: Precision, model: Path) -> Agreement:
+    """The server's answers to the golden texts beside torch's at preparation."""
+    artifacts = Artifacts(model, verify=False)
+    flips, difference = 0, 0.0
+    for text, probabilities in zip(
+        artifacts.golden.texts, artifacts.golden.probabilities, strict=True
+    ):
+        ((label, score),) = server.ask([text])
+        expected = probabilities.index(max(probabilities))
+        said = artifacts.manifest.labels.index(label)
+        flips += said != expected
+        difference = max(difference, abs(score - probabilities[said]))
+    return Agreement(model.name, key, precision, len(artifacts.golden.texts), flips, difference)
+
+
+def rotated(
+    plans: Sequence[tuple[Setup, Precision]], number: int, rounds: int
+) -> Iterator[tuple[Setup, Precision]]:
+    """The plans of one round: each round starts elsewhere, every second one goes backwards."""
+    at = number * len(plans) // max(1, rounds)
+    order = [*plans[at:], *plans[:at]]
+    return iter(order if number % 2 == 0 else order[::-1])
+
+
+def _described(setup: Setup) -> dict[str, object]:
+    kept = ("title", "workers", "threads", "batch", "batching")
+    return {name: value for name, value in asdict(setup).items() if name in kept}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

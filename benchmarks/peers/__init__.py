@@ -1,0 +1,1 @@
+"""The servers that are compared, a file each; the alternatives know nothing of the service."""

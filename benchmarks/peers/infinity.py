@@ -1,0 +1,30 @@
+"""infinity-emb by its own command: torch, or optimum (onnxruntime), on the CPU."""
+
+import os
+import sys
+from pathlib import Path
+
+from benchmarks.peers.classifier import Given
+
+SERVED_AS = "model"
+
+
+def main() -> None:
+    """Become infinity's server; its engines choose their threads themselves."""
+    given = Given.read()
+    folder = os.environ["BENCH_HUB_FOLDER"]  # laid out as on the hub, for optimum with a model.onnx
+    os.environ["DO_NOT_TRACK"] = "1"
+    command = str(Path(sys.executable).with_name("infinity_emb"))
+    os.execv(
+        command,
+        [
+            *(command, "v2", "--model-id", folder, "--served-model-name", SERVED_AS),
+            *("--engine", "optimum" if given.graph else "torch", "--device", "cpu"),
+            *("--batch-size", str(given.batch), "--log-level", "warning"),
+            *("--host", "127.0.0.1", "--port", str(given.port)),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

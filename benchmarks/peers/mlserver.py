@@ -1,0 +1,63 @@
+"""MLServer: a custom runtime in two worker processes, its adaptive batching on."""
+
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+from mlserver import MLModel
+from mlserver.codecs import NumpyCodec, StringCodec
+from mlserver.types import InferenceRequest, InferenceResponse
+
+from benchmarks.peers.classifier import Given, load
+
+BATCH_TIMEOUT_S = 0.005
+
+
+class Runtime(MLModel):
+    async def load(self) -> bool:
+        self.classify = load(Given.read())
+        return True
+
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
+        import numpy as np
+
+        answers = self.classify(StringCodec.decode_input(payload.inputs[0]))
+        scores = np.array([[answer["score"]] for answer in answers], dtype=np.float32)
+        return InferenceResponse(
+            id=payload.id,
+            model_name=self.name,
+            outputs=[
+                StringCodec.encode_output("label", [answer["label"] for answer in answers]),
+                NumpyCodec.encode_output("score", scores),
+            ],
+        )
+
+
+def _free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def main() -> None:
+    """Become MLServer."""
+    given = Given.read()
+    os.environ |= {
+        "MLSERVER_HOST": "127.0.0.1",
+        "MLSERVER_HTTP_PORT": str(given.port),
+        "MLSERVER_GRPC_PORT": _free_port(),
+        "MLSERVER_METRICS_PORT": _free_port(),
+        "MLSERVER_PARALLEL_WORKERS": str(given.workers),
+        "MLSERVER_MODEL_NAME": "sentiment",
+        "MLSERVER_MODEL_IMPLEMENTATION": "benchmarks.peers.mlserver.Runtime",
+        "MLSERVER_MODEL_MAX_BATCH_SIZE": str(given.batch),
+        "MLSERVER_MODEL_MAX_BATCH_TIME": str(BATCH_TIMEOUT_S),
+    }
+    command = str(Path(sys.executable).with_name("mlserver"))
+    os.execv(command, [command, "start", tempfile.mkdtemp(prefix="mlserver-")])
+
+
+if __name__ == "__main__":
+    main()

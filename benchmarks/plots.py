@@ -1,0 +1,110 @@
+"""The plots of docs/benchmarks.md."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("agg")
+from matplotlib import pyplot as plt
+
+from benchmarks.catalog import OURS
+from benchmarks.graphs import NAMES, Precision
+from benchmarks.records import Cell, Run
+
+# The same figures give the same file.
+matplotlib.rcParams["svg.hashsalt"] = "benchmarks"
+PRECISIONS: tuple[Precision, ...] = ("torch", "fp32", "int8")
+LINES = {"dynamic": "--"}
+
+
+def bench(run: Run, folder: Path) -> list[Path]:
+    """Requests/s over concurrency: a file a model, a panel a precision and length of list."""
+    made = []
+    for model in dict.fromkeys(cell.model for cell in run.cells):
+        cells = [cell for cell in run.cells if cell.model == model]
+        precisions = [p for p in PRECISIONS if any(_twin(cell) == p for cell in cells)]
+        lists = sorted({cell.texts_each for cell in cells})
+        figure, axes = plt.subplots(
+            len(lists),
+            len(precisions),
+            figsize=(4.6 * len(precisions), 3.6 * len(lists)),
+            squeeze=False,
+            layout="constrained",
+        )
+        for row, texts_each in zip(axes, lists, strict=True):
+            for panel, precision in zip(row, precisions, strict=True):
+                shown = [c for c in cells if c.texts_each == texts_each and _twin(c) == precision]
+                _lines(panel, run, shown)
+                what = "single texts" if texts_each == 1 else f"lists of {texts_each}"
+                panel.set_title(f"{NAMES[precision]}, {what}", fontsize=10)
+        made.append(_save(figure, folder / f"bench-{model}.svg"))
+    return made
+
+
+def scaling(said: dict[str, Any], folder: Path) -> list[Path]:
+    """Requests/s over replicas, beside what they would be if the way to the model were free."""
+    figure, panel = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
+    steps: dict[int, list[dict[str, Any]]] = {}
+    for step in said["steps"]:
+        steps.setdefault(step["replicas"], []).append(step)
+    replicas = sorted(steps)
+    rates = [median(step["requests_per_second"] for step in steps[n]) for n in replicas]
+    panel.plot(replicas, [steps[n][0]["ideal"] for n in replicas], ":", color="grey", label="ideal")
+    panel.plot(replicas, rates, "o-", color="crimson", label="measured")
+    panel.set(xscale="log", yscale="log", xlabel="replicas", ylabel="requests/s")
+    panel.set_xticks(replicas, [str(n) for n in replicas])
+    panel.grid(alpha=0.3)
+    panel.legend(fontsize=8)
+    return [_save(figure, folder / "scaling.svg")]
+
+
+def _lines(panel: Any, run: Run, cells: Sequence[Cell]) -> None:
+    for server in run.servers:
+        for precision in ("torch", "fp32", "int8", "dynamic"):
+            own = [c for c in cells if (c.server, c.precision) == (server, precision)]
+            if not own:
+                continue
+            concurrencies = sorted({cell.concurrency for cell in own})
+            rates = [
+                [c.requests_per_second for c in own if c.concurrency == n] for n in concurrencies
+            ]
+            middle = [median(values) for values in rates]
+            title = run.servers[server]["title"] + (", dynamic" if precision == "dynamic" else "")
+            panel.errorbar(
+                concurrencies,
+                middle,
+                yerr=[
+                    [m - min(values) for m, values in zip(middle, rates, strict=True)],
+                    [max(values) - m for m, values in zip(middle, rates, strict=True)],
+                ],
+                fmt="o" + LINES.get(precision, "-"),
+                color="crimson" if server == OURS else f"C{_index(run, server)}",
+                linewidth=2.5 if server == OURS else 1.2,
+                markersize=3,
+                label=title,
+            )
+            panel.set_xticks(concurrencies, [str(n) for n in concurrencies])
+    panel.set_xscale("log")
+    panel.set_ylim(bottom=0)
+    panel.set(xlabel="concurrency", ylabel="requests/s")
+    panel.grid(alpha=0.3)
+    panel.legend(fontsize=6)
+
+
+def _index(run: Run, server: str) -> int:
+    # C3 is a red, which is kept for ours.
+    return [0, 1, 2, 4, 5, 6, 7, 8, 9][list(run.servers).index(server) % 9]
+
+
+def _twin(cell: Cell) -> str:
+    return "int8" if cell.precision == "dynamic" else cell.precision
+
+
+def _save(figure: Any, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+    return path

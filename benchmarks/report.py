@@ -1,0 +1,237 @@
+"""Tables and plots of what was measured, put into docs/benchmarks.md: `python -m benchmarks.report`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.catalog import OURS
+from benchmarks.graphs import NAMES, Precision
+from benchmarks.records import RESULTS, Cell, Run, in_words, number, spread
+
+DOCUMENT = Path("docs/benchmarks.md")
+IMAGES = Path("docs/images")
+BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
+
+Key = tuple[str, Precision]
+"""Server and precision."""
+
+
+def bench(run: Run) -> str:
+    """Every table of the comparison, as Markdown."""
+    parts = [f"Measured on {in_words(run.machine)}. {_how(run)}"]
+    for model in _in_order(cell.model for cell in run.cells):
+        cells = [cell for cell in run.cells if cell.model == model]
+        parts += [f"### {model}", against_best(run, cells)]
+        for texts_each in _in_order(cell.texts_each for cell in cells):
+            for concurrency in _in_order(cell.concurrency for cell in cells):
+                chosen = [
+                    cell
+                    for cell in cells
+                    if (cell.texts_each, cell.concurrency) == (texts_each, concurrency)
+                ]
+                what = "single texts" if texts_each == 1 else f"lists of {texts_each}"
+                parts += [f"#### {model}: {what}, concurrency {concurrency}", table(run, chosen)]
+    if run.agreements:
+        parts += ["### The same answers", agreements(run)]
+    if run.failures:
+        parts += ["### Not measured", failures(run)]
+    return "\n\n".join(parts)
+
+
+def table(run: Run, cells: Sequence[Cell]) -> str:
+    """One cell of all servers beside each other; ratios are against ours in the same precision."""
+    lines = [
+        "| server | precision | workers × threads | batching | requests/s | ours ÷ it | p50 ms |"
+        " p95 | p99 | errors | CPU ms a request | MB |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for key, own in _grouped(cells).items():
+        server, precision = key
+        reference = [c for c in cells if c.server == OURS and c.precision == _twin(precision)]
+        ratio = paired(reference, own, lambda cell: cell.requests_per_second)
+        rates = [cell.requests_per_second for cell in own]
+        said = run.servers[server]
+        lines.append(
+            f"| {said['title']} | {NAMES[own[0].precision]} | {_threads(said)} |"
+            f" {said['batching']} | **{number(median(rates))}** ({spread(rates)}) |"
+            f" {number(ratio) + '×' if ratio else '–'} |"
+            f" {number(_median(own, lambda c: c.p50))} | {number(_median(own, lambda c: c.p95))} |"
+            f" {number(_median(own, lambda c: c.p99))} | {sum(cell.errors for cell in own)} |"
+            f" {number(_median(own, lambda c: c.cpu_ms))} |"
+            f" {max(cell.memory_mb for cell in own):,.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def against_best(run: Run, cells: Sequence[Cell]) -> str:
+    """Ours against the best alternative of the same precision in every cell."""
+    lines = [
+        "| requests | concurrency | precision | ours, requests/s | best alternative | its"
+        " requests/s | ours ÷ it | lowest p99 of the others, ms | it ÷ ours |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    places = _in_order((cell.texts_each, cell.concurrency) for cell in cells)
+    for texts_each, concurrency in sorted(places):
+        here = [c for c in cells if (c.texts_each, c.concurrency) == (texts_each, concurrency)]
+        groups = _grouped(here)
+        for (server, precision), own in groups.items():
+            others = {
+                key: other
+                for key, other in groups.items()
+                if key[0] != OURS and _twin(key[1]) == precision
+            }
+            if server != OURS or not others:
+                continue
+            fastest = max(others, key=lambda key: _rate(others[key]))
+            steadiest = min(others, key=lambda key: _p99(others[key]))
+            ratio = paired(own, others[fastest], lambda cell: cell.requests_per_second)
+            tail = paired(others[steadiest], own, lambda cell: cell.p99)
+            lines.append(
+                f"| {'single' if texts_each == 1 else f'lists of {texts_each}'} | {concurrency} |"
+                f" {NAMES[own[0].precision]}, {_threads(run.servers[OURS])} |"
+                f" {number(_rate(own))} | {_named(run, fastest)} |"
+                f" {number(_rate(others[fastest]))} | **{number(ratio)}×** |"
+                f" {number(_p99(others[steadiest]))} ({_named(run, steadiest)}) |"
+                f" **{number(tail)}×** |"
+            )
+    return "\n".join(lines) if len(lines) > 2 else "Nothing to compare."
+
+
+def agreements(run: Run) -> str:
+    """What each server answered to the golden texts, beside torch at preparation."""
+    lines = [
+        "| model | server | precision | other labels than torch | largest \\|Δp\\| |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {one.model} | {run.servers[one.server]['title']} | {NAMES[one.precision]} |"
+        f" {one.flips} of {one.texts} | {one.max_difference:.1e} |"
+        for one in run.agreements
+    ]
+    return "\n".join(lines)
+
+
+def failures(run: Run) -> str:
+    """What was asked for and could not be measured."""
+    return "\n".join(f"- {what}: {why}" for what, why in run.failures.items())
+
+
+def paired(
+    above: Sequence[Cell], below: Sequence[Cell], value: Callable[[Cell], float | None]
+) -> float | None:
+    """Median of the ratios within a round, which the machine's drift does not move."""
+    other = {cell.round: value(cell) for cell in below}
+    ratios = []
+    for cell in above:
+        over, under = value(cell), other.get(cell.round)
+        if over and under:
+            ratios.append(over / under)
+    return median(ratios) if ratios else None
+
+
+def rewrite(document: str, content: str) -> str:
+    """The document with what stands between the markers replaced.
+
+    Raises:
+        ValueError: it has not both markers.
+    """
+    head, begin, rest = document.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the document has no {BEGIN} … {END}")
+    return f"{head}{BEGIN}\n{content.strip()}\n{END}{tail}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Rewrite the document and draw the plots from the JSON files that are there."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--document", type=Path, default=DOCUMENT)
+    parser.add_argument("--images", type=Path, default=IMAGES)
+    options = parser.parse_args(argv)
+    from benchmarks import cost, limit, plots, scaling
+
+    parts: list[str] = []
+    found = options.results / "bench.json"
+    if found.exists():
+        run = Run.read(found)
+        images = _linked(plots.bench(run, options.images), options)
+        parts += ["## Side by side", *images, bench(run)]
+        parts += ["## What a million texts cost", cost.table(run)]
+    for name, title, table_of in (
+        ("limit", "What the hardware allows", limit.table),
+        ("scaling", "As it grows", scaling.table),
+    ):
+        found = options.results / f"{name}.json"
+        if found.exists():
+            said: Any = json.loads(found.read_text(encoding="utf-8"))
+            parts += [f"## {title}", table_of(said)]
+            if name == "scaling":
+                parts += _linked(plots.scaling(said, options.images), options)
+    document = options.document.read_text(encoding="utf-8")
+    options.document.write_text(rewrite(document, "\n\n".join(parts)), encoding="utf-8")
+    print(f"{options.document} written from {options.results}")
+    return 0
+
+
+def _linked(images: Sequence[Path], options: argparse.Namespace) -> list[str]:
+    base = options.document.resolve().parent
+    return [f"![{image.stem}]({image.resolve().relative_to(base)})" for image in images]
+
+
+def _how(run: Run) -> str:
+    said = run.options
+    return (
+        f"{said['rounds']} rounds of {said['seconds']:g} s a cell; medians, and in brackets the"
+        " least and the most of a round. A ratio is the median of those within a round."
+    )
+
+
+def _threads(said: dict[str, Any]) -> str:
+    workers = said["workers"] or "40"
+    return f"{workers} × {said['threads']}"
+
+
+def _named(run: Run, key: Key) -> str:
+    said = run.servers[key[0]]
+    precision = f", {NAMES['dynamic']}" if key[1] == "dynamic" else ""
+    return f"{said['title']}, {_threads(said)}{precision}"
+
+
+def _twin(precision: Precision) -> Precision:
+    """The precision of ours that one is compared with: it has no ordinary dynamic int8."""
+    return "int8" if precision == "dynamic" else precision
+
+
+def _grouped(cells: Iterable[Cell]) -> dict[Key, list[Cell]]:
+    groups: dict[Key, list[Cell]] = {}
+    for cell in sorted(cells, key=lambda cell: (list(NAMES).index(cell.precision), cell.round)):
+        groups.setdefault((cell.server, cell.precision), []).append(cell)
+    order = sorted(groups, key=lambda key: list(NAMES).index(_twin(key[1])))
+    return {key: groups[key] for key in order}
+
+
+def _median(cells: Sequence[Cell], value: Callable[[Cell], float | None]) -> float | None:
+    values = [found for cell in cells if (found := value(cell)) is not None]
+    return median(values) if values else None
+
+
+def _rate(cells: Sequence[Cell]) -> float:
+    return median(cell.requests_per_second for cell in cells)
+
+
+def _p99(cells: Sequence[Cell]) -> float:
+    found = _median(cells, lambda cell: cell.p99)
+    return float("inf") if found is None else found
+
+
+def _in_order(values: Iterable[Any]) -> list[Any]:
+    return list(dict.fromkeys(values))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

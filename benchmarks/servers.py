@@ -1,0 +1,141 @@
+"""One server of the comparison: started on a free loopback port, watched, ended with all it made."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from benchmarks.catalog import Answer, Setup
+from benchmarks.graphs import CACHE, Precision, graph, hub_folder
+from benchmarks.peers.classifier import Given
+from benchmarks.processes import MARK, Family
+from benchmarks.venvs import python_of
+from serve_app.local_cluster import free_port
+
+START_S = 240.0
+
+
+class ServerError(Exception):
+    """It did not start, or does not answer; the message ends with the last lines of its log."""
+
+
+class Server:
+    """A context manager; inside, the server answers at `url`.
+
+    Raises:
+        ServerError: it could not be started.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        precision: Precision,
+        model: Path,
+        environment: dict[str, str] | None = None,
+        patience: float = START_S,
+    ) -> None:
+        self._setup = setup
+        self._environment = environment or {}
+        self._patience = patience
+        self._precision = precision
+        self._model = model.resolve()
+        self._log = (CACHE / "logs" / f"{setup.key}-{precision}-{model.name}.log").resolve()
+        port = free_port()
+        self.given = Given(
+            self._model,
+            graph(model, precision),
+            port,
+            setup.workers,
+            setup.threads or (os.cpu_count() or 1),
+            setup.batch,
+        )
+        self.url = f"http://127.0.0.1:{port}{setup.path(precision)}"
+
+    def __enter__(self) -> "Server":
+        mark = uuid.uuid4().hex
+        environment = {
+            **os.environ,
+            **self.given.environment(),
+            **self._environment,
+            MARK: mark,
+            "PYTHONPATH": str(Path.cwd()),
+            "PYTHONUNBUFFERED": "1",
+            # Nothing may be fetched, nor counted by anybody, while it is measured.
+            "HF_HUB_OFFLINE": "1",
+            "BENTOML_DO_NOT_TRACK": "true",
+        }
+        if self._setup.key == "infinity":
+            environment["BENCH_HUB_FOLDER"] = str(hub_folder(self._model, self._precision))
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    python_of(self._setup.venv) if self._setup.venv else sys.executable,
+                    *("-m", f"benchmarks.{self._setup.module}"),
+                ],
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._family = Family(self._process.pid, mark)
+        self.cpu = self._family.cpu
+        self.memory = self._family.memory
+        try:
+            self._wait()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._family.end()
+        self._process.wait()
+
+    def ask(self, texts: Sequence[str]) -> list[Answer]:
+        """The best label and score of each text.
+
+        Raises:
+            OSError: nobody listens yet, or the answer is an error.
+        """
+        request = urllib.request.Request(
+            self.url, self.body(texts), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            said: Any = json.load(answer)
+        return self._setup.protocol.read(said)
+
+    def body(self, texts: Sequence[str]) -> bytes:
+        """The JSON that asks for texts."""
+        return json.dumps(self._setup.protocol.body(texts)).encode()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                self.ask(["Is it up?"])
+                return
+            except OSError as error:
+                said = error
+            if self._process.poll() is not None:
+                raise ServerError(f"{self._setup.title} ended: {self._tail()}")
+            if time.monotonic() > deadline:
+                raise ServerError(f"{self._setup.title} does not answer ({said}): {self._tail()}")
+            time.sleep(0.1)
+
+    def _tail(self) -> str:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return " | ".join(line.strip() for line in lines[-5:] if line.strip())

@@ -1,0 +1,307 @@
+"""Deploy an overlay to the cluster that kubectl speaks to: look, apply, wait, ask, or go back.
+
+Nothing is changed before the secrets, the images, the room on the cluster and the API server's own
+dry run were looked at. What does not come up in time, or does not answer as it should, is rolled
+back to what ran before.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from serve_app.jobs.manifests import (
+    IMAGES,
+    Manifest,
+    ManifestError,
+    ray_cpus,
+    render,
+    serve_config,
+    the,
+)
+
+NAMESPACE = "sentiment"
+SECRETS = {
+    "ray-auth-token": "auth_token",
+    "redis": "password",
+    "api-keys": "api-keys",
+    "page": "api-key",
+}
+ROUTES = ("/transformers/infer", "/onnx/infer")
+POLL_S = 5.0
+
+
+class DeployError(Exception):
+    """The deployment was refused or failed; the message is a sentence."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for.
+
+    Attributes:
+        overlay: a folder below kuberay/overlays.
+        part: "api", "page" or "all".
+        images: what stands for `sentiment-serve` and `sentiment-ui`.
+        address: of the API from here, as through the balancer; None asks nothing.
+        page_address: of the page.
+        timeout_s: until the new cluster answers; a new machine takes one to two minutes of it.
+        only_check: look, and change nothing.
+    """
+
+    overlay: str
+    part: str
+    images: dict[str, str]
+    address: str | None
+    page_address: str | None
+    timeout_s: float
+    only_check: bool
+
+
+def deploy(options: Options) -> None:
+    """Deploy, or change nothing, or go back.
+
+    Raises:
+        DeployError, ManifestError: with a sentence; where it says so, rolled back.
+    """
+    manifests = render(options.overlay, options.images)
+    look(options, manifests)
+    if options.only_check:
+        return
+    page = [m for m in manifests if m["metadata"]["name"] == "page"]
+    rest = [m for m in manifests if m not in page]
+    if options.part in ("api", "all"):
+        _deploy_api(options, rest)
+    if options.part in ("page", "all"):
+        _deploy_page(options, page)
+
+
+def look(options: Options, manifests: list[Manifest]) -> None:
+    """Whatever can be known to go wrong before anything is changed."""
+    missing = [f"{name} (key {key})" for name, key in SECRETS.items() if not _has(name, key)]
+    if missing:
+        raise DeployError(
+            f"The namespace {NAMESPACE} lacks the secrets {', '.join(missing)}:"
+            " docs/operations.md says how to make them. Nothing was changed."
+        )
+    for image in options.images.values():
+        if "/" in image and not _exists(image):
+            raise DeployError(f"There is no image {image}. Nothing was changed.")
+        if options.overlay == "eks" and "@sha256:" not in image:
+            raise DeployError(f"{image} is not named by digest. Nothing was changed.")
+    _refuse_small_cluster(options.overlay, manifests)
+    try:
+        _kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", given=manifests)
+    except DeployError as error:
+        raise DeployError(f"The API server refuses it: {error}. Nothing was changed.") from None
+    _say("secrets, images, room and dry run are as they should be")
+
+
+def _deploy_api(options: Options, manifests: list[Manifest]) -> None:
+    before = _get("rayservice", "sentiment")
+    _kubectl("apply", "--server-side", "-f", "-", given=manifests)
+    try:
+        _wait_running(options.timeout_s)
+        if options.address:
+            digest = serve_config(options.overlay)["applications"][0]["args"]["config_hash"]
+            _ask(options.address, digest)
+    except DeployError as error:
+        if before is None:
+            raise DeployError(
+                f"{error} There was nothing before that could be gone back to."
+            ) from None
+        _kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=[_bare(before)])
+        _wait_running(options.timeout_s)
+        raise DeployError(f"{error} Rolled back: what ran before runs again.") from None
+
+
+def _deploy_page(options: Options, manifests: list[Manifest]) -> None:
+    _kubectl("apply", "--server-side", "-f", "-", given=manifests)
+    try:
+        _kubectl("rollout", "status", "deployment/page", "--timeout", f"{options.timeout_s:.0f}s")
+        if options.page_address:
+            _call(f"{options.page_address}/_stcore/health")
+    except DeployError as error:
+        _kubectl("rollout", "undo", "deployment/page")
+        raise DeployError(f"The page does not come up: {error} Rolled back.") from None
+    _say("the page is up")
+
+
+def _wait_running(seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    said = ""
+    while True:
+        service = _get("rayservice", "sentiment") or {}
+        status = service.get("status", {})
+        conditions = {c["type"]: c["status"] for c in status.get("conditions", [])}
+        current = status.get("observedGeneration") == service.get("metadata", {}).get("generation")
+        if (
+            current
+            and conditions.get("Ready") == "True"
+            and conditions.get("UpgradeInProgress", "False") != "True"
+        ):
+            _say("the RayService is running")
+            return
+        if (state := json.dumps(conditions)) != said:
+            said = state
+            _say(f"waiting: {said}")
+        if time.monotonic() > deadline:
+            raise DeployError(f"The RayService is not running after {seconds:.0f} s: {said}.")
+        time.sleep(POLL_S)
+
+
+def _ask(address: str, config_hash: str) -> None:
+    """Both routes answer, and what answers is what was deployed."""
+    for route in ROUTES:
+        answer = json.loads(_call(address + route, {"input": "A lovely film."}))
+        if not answer or "label" not in answer[0]:
+            raise DeployError(f"{route} answers {answer!r}.")
+    seen = json.loads(_call(f"{address}/info")).get("config_hash")
+    if seen != config_hash:
+        raise DeployError(f"/info shows the configuration {seen}, and {config_hash} was deployed.")
+    _say("both routes answer with the new configuration")
+
+
+def _call(url: str, body: object = None, tries: int = 24) -> bytes:
+    headers = {"Content-Type": "application/json"}
+    if key := os.environ.get("SENTIMENT_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
+    data = None if body is None else json.dumps(body).encode()
+    for left in reversed(range(tries)):
+        try:
+            request = urllib.request.Request(url, data, headers)
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return bytes(answer.read())
+        except (OSError, urllib.error.URLError) as error:
+            if not left:
+                raise DeployError(f"{url} does not answer: {error}.") from None
+            time.sleep(POLL_S)
+    raise AssertionError
+
+
+def _refuse_small_cluster(overlay: str, manifests: list[Manifest]) -> None:
+    (group,) = the(manifests, "RayService")["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    if overlay == "eks":
+        pool = _get("nodepool", "workers", namespaced=False)
+        if pool is None:
+            raise DeployError(
+                "There is no node pool `workers`: apply kuberay/eks/nodepools.yaml first."
+                " Nothing was changed."
+            )
+        # Two clusters stand beside each other while one takes over from the other.
+        need = (group["maxReplicas"] + group["minReplicas"]) * ray_cpus(group)
+        have = float(pool["spec"]["limits"]["cpu"])
+        if have < need:
+            raise DeployError(
+                f"The node pool `workers` may grow to {have:g} CPUs, and {need} are needed while an"
+                " upgrade is under way: raise limits.cpu in kuberay/eks/nodepools.yaml."
+                " Nothing was changed."
+            )
+        return
+    nodes = _json("get", "nodes")["items"]
+    have = sum(_cpus(node["status"]["allocatable"]["cpu"]) for node in nodes)
+    need = group["minReplicas"] * ray_cpus(group) + 1
+    if have < need:
+        raise DeployError(
+            f"The cluster has {have:g} CPUs and {need} are needed. Nothing was changed."
+        )
+
+
+def _cpus(quantity: str) -> float:
+    return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
+
+
+def _has(secret: str, key: str) -> bool:
+    found = _get("secret", secret)
+    return found is not None and bool(found.get("data", {}).get(key))
+
+
+def _exists(image: str) -> bool:
+    docker = shutil.which("docker")
+    if docker is None:
+        raise DeployError("docker is needed to look whether the images exist. Nothing was changed.")
+    command = [docker, "buildx", "imagetools", "inspect", image]
+    return not subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def _bare(manifest: Manifest) -> Manifest:
+    """What was applied, without what the API server added."""
+    metadata = {
+        k: v for k, v in manifest["metadata"].items() if k in ("name", "namespace", "labels")
+    }
+    return {**{k: v for k, v in manifest.items() if k != "status"}, "metadata": metadata}
+
+
+def _get(kind: str, name: str, namespaced: bool = True) -> dict[str, Any] | None:
+    where = ["-n", NAMESPACE] if namespaced else []
+    text = _kubectl("get", kind, name, *where, "--ignore-not-found", "-o", "json")
+    found: dict[str, Any] | None = json.loads(text) if text.strip() else None
+    return found
+
+
+def _json(*arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_kubectl(*arguments, "-o", "json"))
+    return found
+
+
+def _kubectl(*arguments: str, given: list[Manifest] | None = None) -> str:
+    if arguments[0] == "rollout":
+        arguments = (*arguments, "-n", NAMESPACE)
+    done = subprocess.run(
+        ["kubectl", *arguments],
+        input=yaml.safe_dump_all(given) if given is not None else None,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"kubectl {arguments[0]} failed"]
+        raise DeployError(lines[-1])
+    return done.stdout
+
+
+def _say(sentence: str) -> None:
+    print(f"deploy: {sentence}", file=sys.stderr, flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0 when it runs, 1 where it was refused or rolled back."""
+    parser = argparse.ArgumentParser(prog="deploy", description=__doc__)
+    parser.add_argument("overlay", help="a folder below kuberay/overlays")
+    parser.add_argument("--part", choices=("api", "page", "all"), default="all")
+    parser.add_argument("--serve", metavar="IMAGE", default=IMAGES[0])
+    parser.add_argument("--page", metavar="IMAGE", default=IMAGES[1])
+    parser.add_argument("--address", help="URL of the API; SENTIMENT_KEY is its key")
+    parser.add_argument("--page-address", help="URL of the page")
+    parser.add_argument("--timeout", type=float, default=900, metavar="SECONDS")
+    parser.add_argument("--check", action="store_true", help="look, and change nothing")
+    arguments = parser.parse_args(argv)
+    options = Options(
+        overlay=arguments.overlay,
+        part=arguments.part,
+        images=dict(zip(IMAGES, (arguments.serve, arguments.page), strict=True)),
+        address=arguments.address,
+        page_address=arguments.page_address,
+        timeout_s=arguments.timeout,
+        only_check=arguments.check,
+    )
+    try:
+        deploy(options)
+    except (DeployError, ManifestError) as error:
+        print(f"deploy: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Tables from records, and the document they go into."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import cost, report, scaling
+from benchmarks.records import Agreement, Cell, Run, machine, number, write
+
+
+def cell(server: str, rate: float, number_of_round: int, **changes: Any) -> Cell:
+    values: dict[str, Any] = {
+        "model": "small",
+        "server": server,
+        "precision": "int8",
+        "texts_each": 1,
+        "concurrency": 16,
+        "round": number_of_round,
+        "requests": 100,
+        "errors": 0,
+        "requests_per_second": rate,
+        "p50": 10.0,
+        "p95": 20.0,
+        "p99": 3000 / rate,
+        "cpu_ms": 5.0,
+        "memory_mb": 1234.0,
+    }
+    return Cell(**(values | changes))
+
+
+SERVERS = {
+    "ours": {"title": "this service", "workers": 2, "threads": 1, "batch": 8, "batching": "≤ 8"},
+    "plain": {"title": "plain file", "workers": 0, "threads": 1, "batch": 1, "batching": "none"},
+    "slow": {"title": "slow one", "workers": 1, "threads": 2, "batch": 1, "batching": "none"},
+}
+
+
+def run_of(*cells: Cell) -> Run:
+    return Run(
+        options={"rounds": 3, "seconds": 5.0},
+        machine=machine(),
+        servers=SERVERS,
+        cells=list(cells),
+    )
+
+
+DRIFTING = [
+    cell(server, rate * speed, number_of_round, precision=precision)
+    for number_of_round, speed in enumerate((1.0, 0.5, 0.8))
+    for server, rate, precision in (
+        ("ours", 300.0, "int8"),
+        ("plain", 150.0, "int8"),
+        ("plain", 200.0, "dynamic"),
+        ("slow", 30.0, "torch"),
+    )
+]
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    ours = [cell("ours", rate, n) for n, rate in enumerate((300.0, 100.0, 200.0))]
+    other = [cell("plain", rate, n) for n, rate in enumerate((150.0, 50.0, 100.0))]
+    assert report.paired(ours, other, lambda c: c.requests_per_second) == 2.0
+    assert report.paired(ours, [], lambda c: c.requests_per_second) is None
+    assert report.paired(ours[:1], other[1:], lambda c: c.requests_per_second) is None
+
+
+def test_the_table_has_medians_spreads_ratios_and_set_ups() -> None:
+    said = report.table(run_of(*DRIFTING), DRIFTING)
+    assert "| this service | ONNX int8 | 2 × 1 | ≤ 8 | **240** (150–300) | 1.00× |" in said
+    assert "| plain file | ONNX int8 | 40 × 1 | none | **120** (75.0–150) | 2.00× |" in said
+    assert "| plain file | ONNX int8, ordinary dynamic | 40 × 1 | none | **160**" in said
+    assert "1.50×" in said
+    assert "| slow one | torch fp32 | 1 × 2 | none | **24.0** (15.0–30.0) | – |" in said
+
+
+def test_the_best_alternative_may_run_ordinary_dynamic_int8_and_is_named() -> None:
+    said = report.against_best(run_of(*DRIFTING), DRIFTING)
+    row = next(line for line in said.splitlines() if "this" not in line and "plain" in line)
+    assert "plain file, 40 × 1, ONNX int8, ordinary dynamic | 160 | **1.50×**" in row
+
+
+def test_what_could_not_be_measured_is_said() -> None:
+    run = run_of(*DRIFTING)
+    run.failures["bentoml"] = "no environment"
+    run.agreements.append(Agreement("small", "plain", "dynamic", 64, 3, 0.21))
+    said = report.bench(run)
+    assert "- bentoml: no environment" in said
+    assert "| small | plain file | ONNX int8, ordinary dynamic | 3 of 64 | 2.1e-01 |" in said
+
+
+def test_a_server_without_an_answer_breaks_no_table() -> None:
+    dead = cell("plain", 0.0001, 0, p50=None, p95=None, p99=None, cpu_ms=None, errors=9)
+    said = report.bench(run_of(DRIFTING[0], dead))
+    assert "| – | – | – | 9 | – |" in said
+
+
+def test_only_what_stands_between_the_markers_is_replaced() -> None:
+    document = f"# Title\n{report.BEGIN}\nold\n{report.END}\ntail\n"
+    assert report.rewrite(document, "\nnew\n") == (
+        f"# Title\n{report.BEGIN}\nnew\n{report.END}\ntail\n"
+    )
+    with pytest.raises(ValueError, match="has no"):
+        report.rewrite("# Title\n", "new")
+
+
+def test_the_command_fills_the_document_and_draws(tmp_path: Path) -> None:
+    run_of(*DRIFTING).write(tmp_path / "results" / "bench.json")
+    step = scaling.Step(2, 0, 40.0, 39.0, 0, 3.0, 4.0, 9.0, 1.5, 900.0)
+    write(
+        tmp_path / "results" / "scaling.json",
+        {"machine": machine(), "cost_ms": 50.0, "steps": [vars(step)]},
+    )
+    document = tmp_path / "benchmarks.md"
+    document.write_text(f"{report.BEGIN}\n{report.END}\n")
+    arguments = ("results", "document", "images")
+    places = (tmp_path / "results", document, tmp_path / "images")
+    report.main(
+        [
+            part
+            for name, path in zip(arguments, places, strict=True)
+            for part in (f"--{name}", str(path))
+        ]
+    )
+    said = document.read_text()
+    assert "## Side by side" in said
+    assert "![bench-small](images/bench-small.svg)" in said
+    assert "| 2 | **39.0** (39.0–39.0) | 98% | 3.00 | 4.00 (9.00) | 1.50 | 0 | 900 |" in said
+    assert (tmp_path / "images" / "scaling.svg").read_text().startswith("<?xml")
+
+
+def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
+    run = run_of(*DRIFTING)
+    run.write(tmp_path / "bench.json")
+    assert Run.read(tmp_path / "bench.json") == run
+    assert [file.name for file in tmp_path.iterdir()] == ["bench.json"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(None, "–"), (0.0, "0.00"), (3.14159, "3.14"), (31.4159, "31.4"), (1234.5, "1,234")],
+)
+def test_numbers_have_three_figures(value: float | None, said: str) -> None:
+    assert number(value) == said
+
+
+def test_cost_is_the_share_of_an_instance_hour() -> None:
+    # 3.6 ms of CPU a text: a million takes one hour of one core, half of a two-core instance.
+    assert cost.dollars(0.0036, 2, 0.10) == pytest.approx(0.05)
+    cells = [cell("ours", 300.0, n, cpu_ms=32 * 3.6, texts_each=32) for n in range(3)]
+    assert cost.cpu_seconds(cells) == pytest.approx(0.0036)
+    assert "| small | ONNX int8 | lists of 32 | 3.60 |" in cost.table(run_of(*cells))
+
+
+def test_records_of_a_finished_run_are_plain_json(tmp_path: Path) -> None:
+    run_of(cell("ours", 1.0, 0)).write(tmp_path / "bench.json")
+    said = json.loads((tmp_path / "bench.json").read_text())
+    assert said["cells"][0]["server"] == "ours"
+    assert said["machine"]["versions"]["ray"]

@@ -1,0 +1,114 @@
+"""What the operator makes of a RayService: the commands, resources and environment of its pods."""
+
+import re
+from typing import Any
+
+import yaml
+
+from serve_app.jobs.manifests import Manifest, ray_cpus, the
+from serve_app.serve_config import ROOT
+
+UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+HEAD = "head"
+"""The name by which the others find the head."""
+
+
+class RayPods:
+    """Commands and environments as KubeRay 1.7 builds them (`controllers/ray/common/pod.go`).
+
+    Args:
+        manifests: of an overlay.
+        own: what stands for the image's and the secrets' paths on this machine.
+        secrets: values of the secrets, by name.
+    """
+
+    def __init__(
+        self, manifests: list[Manifest], own: dict[str, str], secrets: dict[str, str]
+    ) -> None:
+        self._manifests = manifests
+        self._cluster = the(manifests, "RayService")["spec"]["rayClusterConfig"]
+        self._own = own
+        self._secrets = secrets
+
+    @property
+    def serve_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = yaml.safe_load(
+            the(self._manifests, "RayService")["spec"]["serveConfigV2"]
+        )
+        return config
+
+    def head(self) -> tuple[str, dict[str, str]]:
+        group = self._cluster["headGroupSpec"]
+        parameters = {
+            **group["rayStartParams"],
+            "dashboard-host": "0.0.0.0",
+            "no-monitor": "true",
+            "redis-password": "$REDIS_PASSWORD",
+        }
+        environment = {
+            "RAY_ADDRESS": "127.0.0.1:6379",
+            "RAY_REDIS_ADDRESS": self._cluster["gcsFaultToleranceOptions"]["redisAddress"],
+            "REDIS_PASSWORD": self._secrets["redis"],
+            "RAY_external_storage_namespace": "the-uid-of-the-raycluster",
+        }
+        return self._command("ray start --head", group, parameters), self._environment(
+            group, environment
+        )
+
+    def worker(self) -> tuple[str, dict[str, str]]:
+        (group,) = self._cluster["workerGroupSpecs"]
+        parameters = {**group["rayStartParams"], "address": f"{HEAD}:6379"}
+        environment = {
+            "RAY_ADDRESS": f"{HEAD}:6379",
+            "FQ_RAY_IP": HEAD,
+            "RAY_IP": HEAD,
+            "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
+        }
+        return self._command("ray start", group, parameters), self._environment(group, environment)
+
+    def drain(self) -> str:
+        (group,) = self._cluster["workerGroupSpecs"]
+        container = group["template"]["spec"]["containers"][0]
+        program, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
+        return f"{program.replace('/app/', f'{ROOT}/')} {seconds}"
+
+    def _command(self, start: str, group: dict[str, Any], parameters: dict[str, str]) -> str:
+        memory = group["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+        all_parameters = {
+            "num-cpus": str(ray_cpus(group)),
+            "memory": str(int(memory[:-2]) * UNITS[memory[-2:]]),
+            "metrics-export-port": "8080",
+            "dashboard-agent-listen-port": "52365",
+            **parameters,
+        }
+        words = [
+            f"--{key}" if value == "true" else f"--{key}={value}"
+            for key, value in all_parameters.items()
+        ]
+        return f"ulimit -n 65536; {start} {' '.join(sorted(words))} --block"
+
+    def _environment(self, group: dict[str, Any], operator: dict[str, str]) -> dict[str, str]:
+        container = group["template"]["spec"]["containers"][0]
+        settings: dict[str, str] = {}
+        for source in container["envFrom"]:
+            settings |= the(self._manifests, "ConfigMap", source["configMapRef"]["name"])["data"]
+        return {
+            **image_environment(),
+            **settings,
+            **operator,
+            "RAY_AUTH_MODE": self._cluster["authOptions"]["mode"],
+            "RAY_AUTH_TOKEN": self._secrets[self._cluster["authOptions"]["secretName"]],
+            "RAY_PORT": "6379",
+            "RAY_TIMEOUT_MS_TASK_WAIT_FOR_DEATH_INFO": "0",
+            "RAY_GCS_SERVER_REQUEST_TIMEOUT_SECONDS": "5",
+            "RAY_SERVE_KV_TIMEOUT_S": "5",
+            **self._own,
+        }
+
+
+def image_environment() -> dict[str, str]:
+    """`ENV` of the image's last stage for head and workers."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    stage = re.split(r"^FROM .* AS serve\n", text, flags=re.MULTILINE)[1].split("\nFROM ")[0]
+    (block,) = re.findall(r"^ENV ((?:.*\\\n)*.*)$", stage, re.MULTILINE)
+    return dict(re.findall(r"(\w+)=(\S+)", block))

@@ -1,0 +1,52 @@
+"""Alert rules: each is tested by promtool against series, and has a section in the guide."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from serve_app.jobs.manifests import render, the
+from serve_app.serve_config import ROOT
+from tests.manifests.conftest import ACCOUNT, IMAGES
+
+TESTS = Path(__file__).with_name("alerts_test.yaml")
+
+
+@pytest.fixture(scope="module")
+def rules() -> dict[str, object]:
+    spec: dict[str, object] = the(render("eks", IMAGES, ACCOUNT), "PrometheusRule")["spec"]
+    return spec
+
+
+def names(rules: dict[str, object]) -> list[str]:
+    return re.findall(r"^ *-? ?alert: (\w+)$", yaml.safe_dump(rules), re.MULTILINE)
+
+
+@pytest.mark.system
+@pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool (Debian's prometheus)")
+def test_alerts_do_as_promtool_sees_them(rules: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules), encoding="utf-8")
+    shutil.copy(TESTS, tmp_path)
+    for command in (["check", "rules", "rules.yaml"], ["test", "rules", TESTS.name]):
+        done = subprocess.run(
+            ["promtool", *command], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_seen_to_fire_and_to_be_silent(rules: dict[str, object]) -> None:
+    tests = yaml.safe_load(TESTS.read_text(encoding="utf-8"))["tests"]
+    cases = [case for test in tests for case in test["alert_rule_test"]]
+    for name in names(rules):
+        assert any(c["alertname"] == name and c["exp_alerts"] for c in cases), name
+        assert any(c["alertname"] == name and not c["exp_alerts"] for c in cases), name
+
+
+def test_every_alert_is_in_the_guide(rules: dict[str, object]) -> None:
+    guide = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert len(names(rules)) == 9
+    for name in names(rules):
+        assert f"`{name}`" in guide, name

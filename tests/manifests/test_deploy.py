@@ -1,0 +1,242 @@
+"""A deployment against a kubectl of the test's own: what it refuses, waits for and takes back."""
+
+import json
+import os
+import re
+import stat
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import yaml
+
+from serve_app.jobs import deploy as module
+from serve_app.jobs.deploy import SECRETS, main
+from serve_app.jobs.manifests import serve_config
+from serve_app.serve_config import ROOT
+from tests.manifests.conftest import ACCOUNT, IMAGES
+
+KUBECTL = f"""#!{sys.executable}
+import json, os, pathlib, sys
+here = pathlib.Path(os.environ["CLUSTER"])
+state = json.loads((here / "state.json").read_text())
+words = sys.argv[1:]
+given = "" if sys.stdin is None or "-f" not in words else sys.stdin.read()
+with (here / "calls").open("a") as log:
+    log.write(json.dumps([words, given]) + "\\n")
+if words[:2] == ["kustomize", words[1]]:
+    os.execv(os.environ["KUBECTL"], ["kubectl", *words])
+if words[0] == "get":
+    found = state.get(words[1] if words[1] == "nodes" else "/".join(words[1:3]))
+    print(json.dumps(found) if found else "")
+if words[0] in state.get("fails", []) and "--dry-run=server" not in words or (
+    "--dry-run=server" in words and "dry-run" in state.get("fails", [])
+):
+    sys.exit("error: the server says no")
+"""
+
+
+class Cluster:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        secret = {name: {"data": {key: "eA=="}} for name, key in SECRETS.items()}
+        self.state: dict[str, Any] = {
+            **{f"secret/{name}": value for name, value in secret.items()},
+            "nodes": {"items": [{"status": {"allocatable": {"cpu": "3920m"}}}]},
+            "nodepool/workers": {"spec": {"limits": {"cpu": "96"}}},
+            "rayservice/sentiment": {
+                "kind": "RayService",
+                "apiVersion": "ray.io/v1",
+                "metadata": {"name": "sentiment", "generation": 3, "uid": "u"},
+                "spec": {"was": "before"},
+                "status": {
+                    "observedGeneration": 3,
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                },
+            },
+        }
+
+    def write(self) -> None:
+        (self.folder / "state.json").write_text(json.dumps(self.state))
+
+    def changes(self) -> list[tuple[list[str], list[dict[str, Any]]]]:
+        calls = [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]
+        return [
+            (words, list(yaml.safe_load_all(given)))
+            for words, given in calls
+            if words[0] in ("apply", "rollout") and "--dry-run=server" not in words
+        ]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    real = Path(sys.executable).parent / "kubectl"
+    program = tmp_path / "bin" / "kubectl"
+    program.parent.mkdir()
+    for path in (program, program.with_name("docker")):
+        path.write_text(
+            KUBECTL if path == program else "#!/bin/sh\ncase $* in *absent*) exit 1;; esac\n"
+        )
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("KUBECTL", str(real))
+    monkeypatch.setenv("CLUSTER", str(tmp_path))
+    monkeypatch.setattr(module, "POLL_S", 0.01)
+    for name, value in ACCOUNT.items():
+        monkeypatch.setenv(name, value)
+    made = Cluster(tmp_path)
+    made.write()
+    return made
+
+
+def run(*more: str, overlay: str = "eks") -> int:
+    images = ["--serve", IMAGES["sentiment-serve"], "--page", IMAGES["sentiment-ui"]]
+    return main([overlay, *images, "--timeout", "1", *more])
+
+
+def test_deploys_the_api_before_the_page(cluster: Cluster) -> None:
+    assert run() == 0
+    (first, api), (_, page), (rollout, _) = cluster.changes()
+    assert first == ["apply", "--server-side", "-f", "-"]
+    assert "RayService" in {m["kind"] for m in api}
+    assert {m["metadata"]["name"] for m in page} == {"page"}
+    assert rollout[:3] == ["rollout", "status", "deployment/page"]
+
+
+def no_secret(cluster: Cluster) -> None:
+    del cluster.state["secret/redis"]
+
+
+def no_key(cluster: Cluster) -> None:
+    cluster.state["secret/page"]["data"] = {"other": "eA=="}
+
+
+def small_pool(cluster: Cluster) -> None:
+    cluster.state["nodepool/workers"]["spec"]["limits"]["cpu"] = "32"
+
+
+def no_pool(cluster: Cluster) -> None:
+    del cluster.state["nodepool/workers"]
+
+
+def refused(cluster: Cluster) -> None:
+    cluster.state["fails"] = ["dry-run"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (no_secret, r"lacks the secrets redis \(key password\)"),
+        (no_key, r"lacks the secrets page \(key api-key\)"),
+        (small_pool, "may grow to 32 CPUs, and 70 are needed"),
+        (no_pool, "no node pool `workers`"),
+        (refused, "The API server refuses it: error: the server says no"),
+    ],
+)
+def test_stops_before_anything_changes(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str], wrong: Any, sentence: str
+) -> None:
+    wrong(cluster)
+    cluster.write()
+    assert run() == 1
+    said = capsys.readouterr().err
+    assert re.search(sentence, said)
+    assert "Nothing was changed" in said
+    assert not cluster.changes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["production"], "no overlay 'production'"),
+        (["eks", "--serve", f"example.com/absent@sha256:{'0' * 64}"], "There is no image"),
+        (["eks", "--serve", "example.com/serve:1", "--page", "example.com/p:1"], "by digest"),
+    ],
+)
+def test_stops_at_a_wrong_name(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    assert main(arguments) == 1
+    assert sentence in capsys.readouterr().err
+    assert not (cluster.folder / "calls").exists() or not cluster.changes()
+
+
+def test_small_machine(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster.state["nodes"]["items"][0]["status"]["allocatable"]["cpu"] = "1"
+    cluster.write()
+    assert main(["local"]) == 1
+    assert "The cluster has 1 CPUs and 2 are needed" in capsys.readouterr().err
+
+
+def test_check_changes_nothing(cluster: Cluster) -> None:
+    assert run("--check") == 0
+    assert not cluster.changes()
+
+
+def test_goes_back_when_it_does_not_answer(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> None:
+        raise module.DeployError("The routes do not answer.")
+
+    monkeypatch.setattr(module, "_ask", silent)
+    assert run("--part", "api", "--address", "http://127.0.0.1:9") == 1
+    assert "Rolled back: what ran before runs again" in capsys.readouterr().err
+    _, (words, (restored,)) = cluster.changes()
+    assert "--force-conflicts" in words
+    assert restored["spec"] == {"was": "before"}
+    assert restored["metadata"] == {"name": "sentiment"}
+
+
+def test_waits_for_the_operator_to_have_seen_it(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.state["rayservice/sentiment"]["metadata"]["generation"] = 4
+    cluster.write()
+    assert run("--part", "api") == 1
+    assert "not running after 1 s" in capsys.readouterr().err
+
+
+class Service(BaseHTTPRequestHandler):
+    hash = ""
+
+    def do_GET(self) -> None:
+        self.answer({"config_hash": self.hash})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        known = self.headers["Authorization"] == "Bearer k"
+        self.answer([{"label": "POSITIVE", "score": 0.9}] if known else [])
+
+    def answer(self, body: object) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("right", "code"), [(True, 0), (False, 1)])
+def test_asks_both_routes_and_compares_the_configuration(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, right: bool, code: int
+) -> None:
+    monkeypatch.setenv("SENTIMENT_KEY", "k")
+    digest = serve_config("eks")["applications"][0]["args"]["config_hash"]
+    monkeypatch.setattr(Service, "hash", digest if right else "other")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        assert run("--part", "api", "--address", address) == code
+        server.shutdown()
+
+
+def test_secrets_are_those_that_the_manifests_name() -> None:
+    text = "".join(p.read_text() for p in (ROOT / "kuberay" / "base").glob("*.yaml"))
+    for name in SECRETS:
+        assert re.search(rf"(name|secretName): {name}\b", text), name

@@ -1,0 +1,136 @@
+"""Every `run:` step of the workflows: run here, or named with what it needs."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from serve_app.serve_config import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
+ELSEWHERE = {
+    "cosign": "signs with the workflow's own identity",
+    "aws": "an account",
+    "kubectl": "a cluster",
+    "scripts/kind": "a cluster",
+    "scripts/page-check": "a cluster",
+    "scripts/crds": "the network",
+    "scripts/image": "minutes, by `make image image-try`",
+    "make": "a target; that it exists is checked",
+    "scripts/install": "the environment that runs this",
+}
+"""Commands that are not run here, each with what they need."""
+
+
+def steps() -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for path in WORKFLOWS:
+        jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+        for job in jobs.values():
+            found += [(path.stem, step) for step in job.get("steps", [])]
+    return found
+
+
+def runs() -> list[tuple[str, str]]:
+    return [(name, step["run"]) for name, step in steps() if "run" in step]
+
+
+def test_actions_are_pinned_by_commit() -> None:
+    used = [step["uses"] for _, step in steps() if "uses" in step]
+    assert len(used) > 15
+    assert [each for each in used if not re.search(r"@[0-9a-f]{40}$", each)] == []
+
+
+def test_each_action_has_one_commit_and_says_its_version() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in WORKFLOWS)
+    pins: dict[str, set[str]] = {}
+    for action, pin in re.findall(
+        r"uses: ([\w./-]+)@([0-9a-f]{40}  # v\d+\.\d+\.\d+)$", text, re.M
+    ):
+        pins.setdefault(action, set()).add(pin)
+    assert {action: pin for action, pin in pins.items() if len(pin) > 1} == {}
+    assert len(re.findall(r"@[0-9a-f]{40}", text)) == len(re.findall(r"@[0-9a-f]{40}  # v\d", text))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_rights_time_and_guards(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {}
+    called = "workflow_call" in workflow[True]  # YAML reads `on` as true
+    assert called or "concurrency" in workflow
+    for name, job in workflow["jobs"].items():
+        if "uses" not in job:
+            assert job["timeout-minutes"] <= 90, name
+            assert set(job["permissions"]) <= {"contents", "id-token"}, name
+            assert job["permissions"]["contents"] == "read", name
+
+
+def test_no_long_lived_keys() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in WORKFLOWS)
+    assert set(re.findall(r"secrets\.(\w+)", text)) == {"HF_TOKEN", "SENTIMENT_KEY"}
+    assert "aws-access-key-id" not in text
+
+
+def test_deployment_waits_for_approval() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/deploy.yaml").read_text())["jobs"]
+    assert jobs["api"]["environment"]["name"] == jobs["page"]["environment"] == "production"
+    assert jobs["page"]["needs"] == ["images", "api"]
+
+
+def commands() -> list[tuple[str, str]]:
+    found = []
+    for name, script in runs():
+        for line in script.replace("\\\n", " ").splitlines():
+            word = line.split()[0]
+            if word not in ("for", "done"):
+                found.append((name, line.strip()))
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize(("workflow", "line"), commands())
+def test_every_command_is_there(workflow: str, line: str) -> None:
+    word, *rest = line.split()
+    if word == "make":
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
+        assert rest[0] in targets
+    elif word.startswith("scripts/"):
+        assert os.access(ROOT / word, os.X_OK)
+        if word == "scripts/kind":
+            assert f"\n{rest[0]}()" in (ROOT / word).read_text()
+    assert word in ELSEWHERE or word == "echo", f"{word}: run it here, or say why not"
+
+
+def test_names_an_image_by_digest(tmp_path: Path) -> None:
+    (script,) = [run for name, run in runs() if name == "images" and "GITHUB_OUTPUT" in run][:1]
+    output = tmp_path / "output"
+    environment = {
+        "GITHUB_OUTPUT": str(output),
+        "REGISTRY": "111122223333.dkr.ecr.eu-central-1.amazonaws.com",
+        "TARGET": "serve",
+        "DIGEST": f"sha256:{'a' * 64}",
+    }
+    subprocess.run(["bash", "-ec", script], env=environment, check=True)
+    assert output.read_text() == (
+        f"image={environment['REGISTRY']}/sentiment-serve@{environment['DIGEST']}\n"
+    )
+
+
+def test_verifies_every_image(tmp_path: Path) -> None:
+    script = next(run for name, run in runs() if name == "deploy" and "cosign verify" in run)
+    cosign = tmp_path / "cosign"
+    cosign.write_text('#!/bin/sh\necho "$2" >> "$LOG"\n[ "$2" != bad ]\n')
+    cosign.chmod(0o755)
+    log = tmp_path / "log"
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(log), "IDENTITY": "me"}
+    good = subprocess.run(
+        ["bash", "-ec", script], env={**environment, "SERVE": "s", "PAGE": "p"}, check=False
+    )
+    assert (good.returncode, log.read_text()) == (0, "s\np\n")
+    bad = subprocess.run(
+        ["bash", "-ec", script], env={**environment, "SERVE": "bad", "PAGE": "p"}, check=False
+    )
+    assert bad.returncode == 1
