@@ -40,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--lists", type=int, nargs="+", default=[1, 32], help="texts a request")
     result.add_argument("--seconds", type=float, default=5.0, help="of each cell")
     result.add_argument("--warm-up", type=float, default=1.0, help="seconds before each cell")
+    result.add_argument(
+        "--longest", type=float, default=30.0, help="seconds, where answers come too slowly"
+    )
     result.add_argument("--rounds", type=int, default=3)
     result.add_argument("--output", type=Path, default=RESULTS / "bench.json")
     return result
@@ -109,6 +112,8 @@ def measure(
                         options.seconds,
                         texts_each,
                         warm_up=options.warm_up,
+                        least=concurrency,
+                        longest=options.longest,
                         meter=server.cpu,
                     )
                 )

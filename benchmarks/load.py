@@ -61,6 +61,8 @@ async def run(
     texts_each: int = 1,
     *,
     warm_up: float = 0.0,
+    least: int = 0,
+    longest: float = 30.0,
     meter: Callable[[], float] | None = None,
 ) -> Result:
     """Keep `concurrency` requests under way; count what is answered within a window.
@@ -72,6 +74,9 @@ async def run(
         bodies: JSON bodies, taken in turn.
         texts_each: texts in each body.
         warm_up: seconds of load before the window opens.
+        least: answers for which the warm-up and the window, each, wait beyond their seconds, so
+            that a slow server is seen at work and not on its way there.
+        longest: seconds after which they wait no more.
         meter: CPU seconds that the server has taken so far.
     """
     parts = urlsplit(url)
@@ -80,10 +85,10 @@ async def run(
         asyncio.create_task(_client(load, parts.hostname or "", parts.port or 80))
         for _ in range(concurrency)
     ]
-    await asyncio.sleep(warm_up)
+    await load.answers(least, warm_up, longest)
     cpu = meter() if meter else 0.0
     load.open()
-    await asyncio.sleep(seconds)
+    await load.answers(least, seconds, longest)
     took = load.close()
     cpu = meter() - cpu if meter else 0.0
     _, late = await asyncio.wait(clients, timeout=PATIENCE_S)
@@ -122,6 +127,7 @@ class _Load:
         self.errors = 0
         self.over = False
         self._since: float | None = None
+        self._answered = 0
 
     def open(self) -> None:
         self._since = time.perf_counter()
@@ -133,7 +139,16 @@ class _Load:
         self._since, self.over = None, True
         return took
 
+    async def answers(self, least: int, seconds: float, longest: float) -> None:
+        """Wait so many seconds, and on for so many answers."""
+        enough = self._answered + least
+        end = time.perf_counter() + max(seconds, longest)
+        await asyncio.sleep(seconds)
+        while self._answered < enough and time.perf_counter() < end:
+            await asyncio.sleep(PAUSE_S)
+
     def note(self, asked: float, status: int) -> None:
+        self._answered += status == 200
         if self._since is None:
             return
         if status == 200:

@@ -1,4 +1,4 @@
-"""Tables and plots of what was measured, put into docs/benchmarks.md: `python -m benchmarks.report`."""
+"""Tables and plots of what was measured: `python -m benchmarks.report` fills docs/benchmarks.md."""
 
 import argparse
 import json

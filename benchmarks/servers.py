@@ -1,4 +1,4 @@
-"""One server of the comparison: started on a free loopback port, watched, ended with all it made."""
+"""One server of the comparison: started on a free port of loopback, watched, ended as a whole."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The alternatives' own environments, beside which ours stays as it is: `python -m benchmarks.venvs`.
+"""The alternatives' own environments, so that ours stays as it is: `python -m benchmarks.venvs`.
 
 Each has a file in benchmarks/peers/requirements/ and a folder in .cache/bench/venvs/. The CPU build
 of torch goes in first and by itself, so that nothing else draws in the default one.

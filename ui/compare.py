@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from ui.answers import BACKENDS, Answer, Backend, BackendInfo, Info, Score
 from ui.client import Client
 from ui.errors import ServiceError
+from ui.work import together
 
 NEAR_PERCENT = 5.0
 """Two times this close are called equal: a single request moves by more."""
@@ -131,24 +132,28 @@ def verdict(percent: float) -> str:
     return f"ONNX took {percent / 100:.1f} times as long as PyTorch."
 
 
-def ask(
-    client: Client, text: str, info: Info | None, backends: Sequence[Backend] = BACKENDS
-) -> Comparison:
-    """Ask all backends at the same time."""
-    labels = info.model.labels if info else ()
-    exclusive = bool(info and info.model.problem_type == "single_label_classification")
+def ask(client: Client, text: str, info: Info) -> Comparison:
+    """Ask both backends at the same time."""
+    labels = info.model.labels
+    exclusive = info.model.problem_type == "single_label_classification"
+
+    def classify(backend: Backend) -> Answer | ServiceError:
+        try:
+            return client.classify(backend, text, len(labels))
+        except ServiceError as error:
+            return error
+
+    start = time.perf_counter()
+    found = together("ask", [partial(classify, backend) for backend in BACKENDS])
+    took = 1000 * (time.perf_counter() - start)
     answers: dict[Backend, Answer] = {}
     errors: dict[Backend, ServiceError] = {}
-    start = time.perf_counter()
-    with ThreadPoolExecutor(len(backends), thread_name_prefix="ask") as pool:
-        asked = {b: pool.submit(client.classify, b, text, len(labels)) for b in backends}
-        for backend, future in asked.items():
-            try:
-                answers[backend] = completed(future.result(), labels, exclusive=exclusive)
-            except ServiceError as error:
-                errors[backend] = error
-    took = 1000 * (time.perf_counter() - start)
-    return Comparison(text, answers, {b: client.diagnose(e) for b, e in errors.items()}, took)
+    for backend, answer in zip(BACKENDS, found, strict=True):
+        if isinstance(answer, ServiceError):
+            errors[backend] = client.diagnose(answer)
+        else:
+            answers[backend] = completed(answer, labels, exclusive=exclusive)
+    return Comparison(text, answers, errors, took)
 
 
 def completed(answer: Answer, labels: Sequence[str], *, exclusive: bool) -> Answer:

@@ -4,14 +4,14 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from ui import errors
 from ui.answers import BACKENDS, Backend, Timing
 from ui.client import Client
 from ui.errors import ServiceError
-from ui.work import Work
+from ui.work import Work, together
 
 HOPELESS = (
     errors.UnreachableError,
@@ -65,23 +65,20 @@ class LoadRun(Work):
         self._texts = texts
 
     def work(self) -> None:
-        at_once = len(BACKENDS) if self.together else 1
-        with ThreadPoolExecutor(at_once, thread_name_prefix="side") as pool:
-            for future in [pool.submit(self._side, backend) for backend in BACKENDS]:
-                future.result()
+        sides = [partial(self._side, backend) for backend in BACKENDS]
+        if self.together:
+            together("side", sides)
+        else:
+            for side in sides:
+                side()
 
     def _side(self, backend: Backend) -> None:
         side = self.sides[backend]
         texts = iter(self._texts)
         lock = threading.Lock()
         warm = threading.Barrier(self.concurrency, action=lambda: _start(side))
-        with ThreadPoolExecutor(self.concurrency, thread_name_prefix=backend) as pool:
-            workers = [
-                pool.submit(self._worker, backend, side, texts, lock, warm)
-                for _ in range(self.concurrency)
-            ]
-            for worker in workers:
-                worker.result()
+        worker = partial(self._worker, backend, side, texts, lock, warm)
+        together(backend, [worker] * self.concurrency)
         side.ended = time.perf_counter()
 
     def _worker(

@@ -3,8 +3,8 @@
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ from ui import errors
 from ui.answers import Backend, Scored
 from ui.client import Client
 from ui.errors import ServiceError, TooLargeError, UnreachableError
-from ui.work import Work
+from ui.work import Work, together
 
 PASSING = (
     errors.UnreachableError,
@@ -91,9 +91,7 @@ class ScoreRun(Work):
         self._rows_per_request = rows_per_request
 
     def work(self) -> None:
-        with ThreadPoolExecutor(len(self.sides), thread_name_prefix="score") as pool:
-            for future in [pool.submit(self._side, *item) for item in self.sides.items()]:
-                future.result()
+        together("score", [partial(self._side, *item) for item in self.sides.items()])
 
     def _side(self, backend: Backend, side: Progress) -> None:
         side.started = time.monotonic()

@@ -3,10 +3,46 @@
 import threading
 import time
 from abc import ABC, abstractmethod
-from typing import Self
+from collections.abc import Callable, Sequence
+from typing import Generic, Self, TypeVar
+
+T = TypeVar("T")
 
 ABANDONED_S = 600.0
 """Work nobody has looked at for so long ends: its page was closed."""
+
+
+class _Job(threading.Thread, Generic[T]):
+    def __init__(self, name: str, do: Callable[[], T]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._do = do
+        self._result: list[T] = []
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._result.append(self._do())
+        except BaseException as error:
+            self._error = error
+
+    def result(self) -> T:
+        self.join()
+        if self._error is not None:
+            raise self._error
+        return self._result[0]
+
+
+def together(name: str, jobs: Sequence[Callable[[], T]]) -> list[T]:
+    """Do all jobs at the same time; give their results in order, or raise the first error.
+
+    A pool of `concurrent.futures` would keep the process from ending until its jobs are done.
+    """
+    started = [_Job(f"{name}-{number}", do) for number, do in enumerate(jobs)]
+    for job in started:
+        job.start()
+    for job in started:
+        job.join()
+    return [job.result() for job in started]
 
 
 class Work(ABC):

@@ -5,6 +5,7 @@ heavy to import is imported where it is used: a call with nothing to do ends bef
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -128,6 +129,8 @@ def prepare(options: Options) -> Manifest:
         return _up_to_date(options, present, steps)
     with steps.step("fetching its files", bars=True):
         fetched = source.fetch()
+    # read when torch is loaded: threads that spin while they wait starve each other on shared cores
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from serve_app.jobs.build import Order, build
 
     mark = _mark(options, source.model_id, source.digest)

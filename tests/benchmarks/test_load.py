@@ -29,6 +29,14 @@ async def test_counts_only_what_is_answered_within_the_window() -> None:
     assert result.requests_per_second == pytest.approx(result.requests / result.seconds)
 
 
+async def test_a_slow_server_is_waited_for_but_not_for_ever() -> None:
+    async with serving(delay=0.1) as (_, url):
+        result = await load.run(url, BODIES, 2, 0.01, least=4)
+        assert result.requests >= 4
+        result = await load.run(url, BODIES, 2, 0.01, least=1000, longest=0.25)
+        assert 0.25 <= result.seconds < 1
+
+
 async def test_texts_a_second_count_the_texts_of_a_request() -> None:
     async with serving() as (_, url):
         result = await load.run(url, BODIES, 1, 0.1, texts_each=32)

@@ -19,7 +19,7 @@ PROGRAM = textwrap.dedent(
     def start(program):
         return subprocess.Popen([sys.executable, "-c", program])
 
-    busy = "import time\\nend = time.process_time() + 0.2\\nwhile time.process_time() < end: pass\\n"
+    busy = "import time\\nend = time.process_time() + .2\\nwhile time.process_time() < end: pass\\n"
     sleep = "import time; time.sleep(60)"
     start(busy).wait()                                                          # one that ends
     start(busy + sleep)                                                         # one that stays

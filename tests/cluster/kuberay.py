@@ -99,8 +99,8 @@ class RayPods:
             "RAY_AUTH_MODE": self._cluster["authOptions"]["mode"],
             "RAY_AUTH_TOKEN": self._secrets[self._cluster["authOptions"]["secretName"]],
             "RAY_PORT": "6379",
-            "RAY_TIMEOUT_MS_TASK_WAIT_FOR_DEATH_INFO": "0",
-            "RAY_GCS_SERVER_REQUEST_TIMEOUT_SECONDS": "5",
+            "RAY_timeout_ms_task_wait_for_death_info": "0",
+            "RAY_gcs_server_request_timeout_seconds": "5",
             "RAY_SERVE_KV_TIMEOUT_S": "5",
             **self._own,
         }

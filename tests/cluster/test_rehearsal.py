@@ -51,13 +51,24 @@ class Rehearsal:
     def start_head(self) -> None:
         self.hosts["head"].start(*self.pods.head())
 
+    def answers(self) -> bool:
+        """Whether the head does; a pod that has died is made again, as the operator would."""
+        if all(process.poll() is not None for process in self.hosts["head"].processes):
+            self.start_head()
+        return self.dashboard("GET", "/api/version").ok
+
     def start_worker(self, name: str) -> None:
         self.hosts[name].start(*self.pods.worker())
 
     def dashboard(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"}
         url = f"http://{self.hosts['head'].address}:8265{path}"
-        return requests.request(method, url, headers=headers, timeout=10, **options)
+        return requests.request(method, url, headers=headers, timeout=60, **options)
+
+    def deploy(self, config: dict[str, Any] | None = None) -> bool:
+        """Apply a Serve configuration; the operator tries again until it is taken, too."""
+        body = config or self.pods.serve_config
+        return self.answers() and self.dashboard("PUT", "/api/serve/applications/", json=body).ok
 
     def statuses(self) -> dict[str, str]:
         answer = self.dashboard("GET", "/api/serve/applications/").json()["applications"]
@@ -143,14 +154,11 @@ def rehearsal(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def test_deploys_as_the_operator_does(rehearsal: Rehearsal) -> None:
     rehearsal.start_head()
-    until("the dashboard answers", 60, lambda: rehearsal.dashboard("GET", "/api/version").ok)
+    until("the dashboard answers", 120, rehearsal.answers)
     rehearsal.say("head is up")
     rehearsal.start_worker("one")
     rehearsal.start_worker("two")
-    answer = rehearsal.dashboard(
-        "PUT", "/api/serve/applications/", json=rehearsal.pods.serve_config
-    )
-    assert answer.ok, answer.text
+    until("the configuration is taken", 120, rehearsal.deploy)
     rehearsal.say("configuration is applied")
     until("the application runs", 180, rehearsal.running)
     rehearsal.say("application runs")
@@ -180,7 +188,7 @@ def test_upgrades_in_place_under_load(rehearsal: Rehearsal) -> None:
         if "user_config" in deployment:
             deployment["user_config"] = {**deployment["user_config"], "batch_texts": 4}
     with Load(rehearsal, _serving(rehearsal)) as load:
-        assert rehearsal.dashboard("PUT", "/api/serve/applications/", json=config).ok
+        assert rehearsal.deploy(config)
         time.sleep(1)
         until("the application runs", 120, rehearsal.running)
         time.sleep(3)
@@ -197,7 +205,7 @@ def test_loses_the_head_and_recovers(rehearsal: Rehearsal) -> None:
         rehearsal.say("head is lost")
         time.sleep(8)
         rehearsal.start_head()
-        until("the dashboard answers", 90, lambda: rehearsal.dashboard("GET", "/api/version").ok)
+        until("the dashboard answers", 90, rehearsal.answers)
         until("the application runs", 180, rehearsal.running)
         rehearsal.say(f"application runs again after {time.monotonic() - lost:.0f} s")
         time.sleep(3)

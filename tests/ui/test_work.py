@@ -1,0 +1,46 @@
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.ui.acting import APP
+from ui.work import together
+
+
+def test_jobs_are_done_at_the_same_time_and_in_order() -> None:
+    met = threading.Barrier(3)
+
+    def job(number: int) -> int:
+        met.wait(10)
+        return number
+
+    jobs = [lambda n=n: job(n) for n in range(3)]  # type: ignore[misc]
+    assert together("job", jobs) == [0, 1, 2]
+
+
+def test_an_error_is_raised_once_all_have_ended() -> None:
+    done = []
+
+    def fails() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        together("job", [fails, lambda: done.append(1)])
+    assert done == [1]
+
+
+def test_work_does_not_keep_the_process_from_ending() -> None:
+    script = """
+import threading
+from ui.work import Work, together
+
+class Endless(Work):
+    def work(self):
+        together("job", [begun.set, threading.Event().wait])
+
+begun = threading.Event()
+Endless().start()
+begun.wait(10)
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=APP.parents[1], timeout=20, check=True)
