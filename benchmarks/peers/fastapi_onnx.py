@@ -27,15 +27,20 @@ def create(given: Given) -> FastAPI:
     classify = load(given)
     app = FastAPI()
 
-    def in_pool(body: Body) -> list[Prediction]:
-        return classify(body.texts)
+    if not given.workers:
+
+        @app.post("/")
+        def in_pool(body: Body) -> list[Prediction]:
+            return classify(body.texts)
+
+        return app
 
     pool = ThreadPoolExecutor(given.workers)
 
+    @app.post("/")
     async def in_turn(body: Body) -> list[Prediction]:
         return await asyncio.get_running_loop().run_in_executor(pool, classify, body.texts)
 
-    app.post("/")(in_turn if given.workers else in_pool)
     return app
 
 

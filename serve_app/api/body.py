@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from serve_app.api.errors import MEDIA, NOT_JSON, TOO_LARGE, ProblemError
 
@@ -52,11 +52,14 @@ async def read(request: Request, limit: int) -> bytes:
         raise _too_large(limit)
     pieces: list[bytes] = []
     size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > limit:
-            raise _too_large(limit)
-        pieces.append(piece)
+    try:
+        async for piece in request.stream():
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit)
+            pieces.append(piece)
+    except ClientDisconnect:
+        raise ProblemError(NOT_JSON, "The client hung up before the body ended.") from None
     return b"".join(pieces)
 
 

@@ -74,4 +74,4 @@ def test_names_what_is_exported(exported: dict[str, set[str]], expression: str) 
             assert matcher.name in exported[selector.name], (selector.name, matcher.name)
     for labels in re.findall(r"by \(([\w, ]+)\)", expression):
         for label in labels.split(", "):
-            assert any(label in exported[s.name or ''] for s in asked), label
+            assert any(label in exported[s.name or ""] for s in asked), label

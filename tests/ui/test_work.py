@@ -15,7 +15,7 @@ def test_jobs_are_done_at_the_same_time_and_in_order() -> None:
         met.wait(10)
         return number
 
-    jobs = [lambda n=n: job(n) for n in range(3)]  # type: ignore[misc]
+    jobs = [lambda n=n: job(n) for n in range(3)]
     assert together("job", jobs) == [0, 1, 2]
 
 
