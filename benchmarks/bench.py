@@ -2,26 +2,31 @@
 
 In each round every server is started by itself, warmed up and measured in every cell, so that no
 other takes its cores; each round has another order, so that what drifts on the machine hits all.
+What the hardware allows with no server (see `limit`) is measured in the same rounds.
 """
 
 import argparse
 import asyncio
+import json
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks import load, report
 from benchmarks.catalog import SETUPS, Setup
 from benchmarks.graphs import NAMES, Precision
-from benchmarks.records import RESULTS, Agreement, Cell, Run
+from benchmarks.limit import MODELS, PRECISIONS
+from benchmarks.records import RESULTS, Agreement, Candidate, Cell, Run
 from benchmarks.servers import Server, ServerError
 from benchmarks.venvs import ready
 from serve_app.engine.artifacts import Artifacts
 
-MODELS = (Path(".cache/prepared/sst2-minilm"), Path(".cache/prepared/distilbert-shape"))
+Plan = tuple[Setup | None, Precision]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,6 +49,12 @@ def parser() -> argparse.ArgumentParser:
         "--longest", type=float, default=30.0, help="seconds, where answers come too slowly"
     )
     result.add_argument("--rounds", type=int, default=3)
+    result.add_argument(
+        "--limit-texts",
+        type=int,
+        default=400,
+        help="texts of the in-process limit; 0: leave it out",
+    )
     result.add_argument("--output", type=Path, default=RESULTS / "bench.json")
     return result
 
@@ -64,20 +75,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             run.failures[setup.key] = f"no environment: python -m benchmarks.venvs {setup.venv}"
     begin = time.monotonic()
     for model in options.models:
-        plans = [
-            (setup, precision)
-            for precision in options.precisions
-            for setup in runnable
-            if precision in setup.precisions
-        ]
+        plans = plans_for(runnable, options.precisions, limits=options.limit_texts > 0)
         for number in range(options.rounds):
             for setup, precision in rotated(plans, number, options.rounds):
-                said = f"{model.name}, round {number + 1} of {options.rounds}: {setup.title},"
-                print(f"[{time.monotonic() - begin:5.0f} s] {said} {NAMES[precision]}", flush=True)
+                what = f"{setup.title if setup else 'in process'}, {NAMES[precision]}"
+                place = f"{model.name}, round {number + 1} of {options.rounds}"
+                print(f"[{time.monotonic() - begin:5.0f} s] {place}: {what}", flush=True)
                 try:
-                    measure(run, setup, precision, model, number, options)
-                except (ServerError, OSError, ValueError) as error:
-                    run.failures[f"{setup.key} {precision} {model.name}"] = str(error)
+                    if setup is None:
+                        in_process(run, precision, model, options.limit_texts)
+                    else:
+                        measure(run, setup, precision, model, number, options)
+                except (ServerError, OSError, ValueError, subprocess.SubprocessError) as error:
+                    run.failures[f"{model.name}, {what}"] = str(error)
                     print(f"  failed: {error}", file=sys.stderr, flush=True)
                 run.write(options.output)
     print(report.bench(run))
@@ -138,6 +148,29 @@ def measure(
                 )
 
 
+def in_process(run: Run, precision: Precision, model: Path, count: int) -> None:
+    """The limit's part of one round, in a process that gives its memory back.
+
+    Raises:
+        SubprocessError: it failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "limit.json"
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "benchmarks.limit", "--models", model, "--rounds", "1"),
+                *("--precisions", precision, "--texts", str(count), "--output", output),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        found = json.loads(output.read_text(encoding="utf-8"))["candidates"]
+    known = {_setup_of(one): one for one in run.limits}
+    for one in (Candidate(**values) for values in found):
+        known.setdefault(_setup_of(one), replace(one, rates=[])).rates.extend(one.rates)
+    run.limits = list(known.values())
+
+
 def agreement(server: Server, key: str, precision: Precision, model: Path) -> Agreement:
     """The server's answers to the golden texts beside torch's at preparation."""
     artifacts = Artifacts(model, verify=False)
@@ -153,13 +186,27 @@ def agreement(server: Server, key: str, precision: Precision, model: Path) -> Ag
     return Agreement(model.name, key, precision, len(artifacts.golden.texts), flips, difference)
 
 
-def rotated(
-    plans: Sequence[tuple[Setup, Precision]], number: int, rounds: int
-) -> Iterator[tuple[Setup, Precision]]:
+def plans_for(
+    setups: Sequence[Setup], precisions: Sequence[Precision], *, limits: bool
+) -> list[Plan]:
+    """What one round consists of; without a set-up it is the limit in process."""
+    plans: list[Plan] = []
+    for precision in precisions:
+        plans += [(setup, precision) for setup in setups if precision in setup.precisions]
+        if limits and precision in PRECISIONS:
+            plans.append((None, precision))
+    return plans
+
+
+def rotated(plans: Sequence[Plan], number: int, rounds: int) -> Iterator[Plan]:
     """The plans of one round: each round starts elsewhere, every second one goes backwards."""
     at = number * len(plans) // max(1, rounds)
     order = [*plans[at:], *plans[:at]]
     return iter(order if number % 2 == 0 else order[::-1])
+
+
+def _setup_of(one: Candidate) -> tuple[object, ...]:
+    return (one.model, one.precision, one.way, one.workers, one.threads, one.batch)
 
 
 def _described(setup: Setup) -> dict[str, object]:

@@ -6,17 +6,19 @@ out, so a server's share of the limit is never flattered.
 """
 
 import argparse
+import random
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.records import RESULTS, in_words, machine, number, spread, write
+from benchmarks.graphs import NAMES, Precision
+from benchmarks.records import RESULTS, Candidate, in_words, machine, number, spread, write
 from benchmarks.texts import texts
 from serve_app.engine.artifacts import Artifacts
 from serve_app.engine.backend import Backend, Encoded
@@ -28,26 +30,9 @@ SETUPS = ((2, 1), (1, 2))
 BATCHES = (1, 2, 4, 8, 16)
 WINDOWS = (16, 64)
 MODELS = (Path(".cache/prepared/sst2-minilm"), Path(".cache/prepared/distilbert-shape"))
-PRECISIONS = ("torch", "fp32", "int8")
+PRECISIONS: tuple[Precision, ...] = ("torch", "fp32", "int8")
 
 Batches = list[list[Encoded]]
-
-
-@dataclass(frozen=True)
-class Limit:
-    """The best set-up of one way to batch.
-
-    Attributes:
-        rates: texts a second in each round.
-    """
-
-    model: str
-    precision: str
-    way: str
-    workers: int
-    threads: int
-    batch: int
-    rates: list[float]
 
 
 def windowed(encoded: Sequence[Encoded], window: int, batch: int) -> Iterator[list[Encoded]]:
@@ -64,14 +49,24 @@ def windowed(encoded: Sequence[Encoded], window: int, batch: int) -> Iterator[li
         waiting = sorted([*waiting, *islice(source, len(taken))], key=len)
 
 
-def speed(backend: Backend, batches: Sequence[list[Encoded]], workers: int) -> float:
-    """Texts a second that `workers` threads get through."""
+def speed(backend: Backend, batches: Batches, workers: int, seconds: float) -> float:
+    """Texts a second that `workers` threads get through, all batches or as many as they can."""
+    shuffled = random.Random(0).sample(batches, len(batches))  # those done are like those left
+    queue = iter(shuffled)
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(backend.logits, batches[:workers]))  # each has its threads and its memory
+        list(pool.map(backend.logits, shuffled[:workers]))  # each has its threads and its memory
         start = time.perf_counter()
-        for _ in pool.map(backend.logits, batches):
-            pass
-        return sum(map(len, batches)) / (time.perf_counter() - start)
+
+        def work(_: int) -> int:
+            done = 0
+            # `next` on a list's iterator is one step for the interpreter: no two get the same.
+            while time.perf_counter() - start < seconds and (batch := next(queue, None)):
+                backend.logits(batch)
+                done += len(batch)
+            return done
+
+        done = sum(pool.map(work, range(workers)))
+        return done / (time.perf_counter() - start)
 
 
 def ways(encoded: Sequence[Encoded]) -> dict[str, dict[int, Batches]]:
@@ -88,64 +83,81 @@ def ways(encoded: Sequence[Encoded]) -> dict[str, dict[int, Batches]]:
             for window in WINDOWS
         },
         "sorted": {
-            batch: [ordered[at : at + batch] for at in range(0, len(ordered), batch)]
+            batch: [list(ordered[at : at + batch]) for at in range(0, len(ordered), batch)]
             for batch in BATCHES
         },
     }
 
 
-def limits(
-    backends: Mapping[int, Backend], encoded: Sequence[Encoded], rounds: int
-) -> dict[str, tuple[int, int, int, list[float]]]:
-    """For each way the best (workers, threads, batch) by its median, and its rate in each round.
+def candidates(
+    backends: Mapping[int, Backend],
+    encoded: Sequence[Encoded],
+    rounds: int,
+    seconds: float,
+    model: str,
+    precision: Precision,
+) -> list[Candidate]:
+    """The rate of every set-up of every way, in each round.
 
     Args:
         backends: by their threads.
         rounds: passes over all candidates; the next begins when each has been run once.
+        seconds: most of one candidate in one round.
     """
     measured: dict[tuple[str, int, int, int], list[float]] = {}
-    candidates = ways(encoded)
+    formed = ways(encoded)
     for _ in range(rounds):
-        for way, sizes in candidates.items():
+        for way, sizes in formed.items():
             for batch, batches in sizes.items():
                 for workers, threads in SETUPS:
-                    rate = speed(backends[threads], batches, workers)
+                    rate = speed(backends[threads], batches, workers, seconds)
                     measured.setdefault((way, workers, threads, batch), []).append(rate)
-    best: dict[str, tuple[int, int, int, list[float]]] = {}
-    for (way, workers, threads, batch), rates in measured.items():
-        if way not in best or median(rates) > median(best[way][3]):
-            best[way] = (workers, threads, batch, rates)
-    return best
+    return [Candidate(model, precision, *setup, rates) for setup, rates in measured.items()]
 
 
-def backends(artifacts: Artifacts, precision: str) -> dict[int, Backend]:
+def best(found: Sequence[Candidate]) -> list[Candidate]:
+    """The one with the highest median of each model, precision and way."""
+    highest: dict[tuple[str, str, str], Candidate] = {}
+    for one in found:
+        place = (one.model, one.precision, one.way)
+        if place not in highest or median(one.rates) > median(highest[place].rates):
+            highest[place] = one
+    return list(highest.values())
+
+
+def backends(artifacts: Artifacts, precision: Precision) -> dict[int, Backend]:
     """One for each number of threads."""
     made: dict[int, Backend] = {}
     for _, threads in SETUPS:
         if precision == "torch":
             made[threads] = TorchBackend(artifacts, threads)
         else:
-            made[threads] = OnnxBackend(
-                artifacts, threads, "int8" if precision == "int8" else "fp32"
-            )
+            named = "int8" if precision == "int8" else "fp32"
+            made[threads] = OnnxBackend(artifacts, threads, named)
     return made
 
 
-def table(said: dict[str, Any]) -> str:
-    """Markdown of what `main` writes."""
+def table(found: Sequence[Candidate]) -> str:
+    """Markdown."""
     lines = [
-        f"Measured on {in_words(said['machine'])}; texts a second in process, medians of"
-        f" {said['rounds']} rounds, in brackets the least and the most.",
-        "",
         "| model | precision | batches | texts/s | workers × threads | batch |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     lines += [
-        f"| {one['model']} | {one['precision']} | {one['way']} | **{number(median(one['rates']))}**"
-        f" ({spread(one['rates'])}) | {one['workers']} × {one['threads']} | {one['batch']} |"
-        for one in said["limits"]
+        f"| {one.model} | {NAMES[one.precision]} | {one.way} | **{number(median(one.rates))}**"
+        f" ({spread(one.rates)}) | {one.workers} × {one.threads} | {one.batch} |"
+        for one in best(found)
     ]
     return "\n".join(lines)
+
+
+def said(record: dict[str, Any]) -> str:
+    """The table of what `main` writes, and where it was measured."""
+    return (
+        f"Measured on {in_words(record['machine'])}; texts a second in process, medians of"
+        f" {record['rounds']} rounds, in brackets the least and the most.\n\n"
+        + table([Candidate(**one) for one in record["candidates"]])
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -154,25 +166,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", type=Path, nargs="+", default=list(MODELS), metavar="FOLDER")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     parser.add_argument("--texts", type=int, default=400)
+    parser.add_argument("--seconds", type=float, default=5.0, help="at most, of a candidate")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", type=Path, default=RESULTS / "limit.json")
     options = parser.parse_args(argv)
-    found: list[Limit] = []
+    found: list[Candidate] = []
     for model in options.models:
         artifacts = Artifacts(model)
         for precision in options.precisions:
             made = backends(artifacts, precision)
             encoded = made[1].encode(texts(options.texts))
-            for way, best in limits(made, encoded, options.rounds).items():
-                found.append(Limit(model.name, precision, way, *best))
-    said = {
+            found += candidates(
+                made, encoded, options.rounds, options.seconds, model.name, precision
+            )
+    record = {
         "machine": machine(),
         "rounds": options.rounds,
         "texts": options.texts,
-        "limits": [asdict(limit) for limit in found],
+        "candidates": [asdict(one) for one in found],
     }
-    write(options.output, said)
-    print(table(said))
+    write(options.output, record)
+    print(said(record))
     return 0
 
 

@@ -5,6 +5,7 @@ A bare protocol and prepared requests, since it shares the cores with what it me
 
 import argparse
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -127,7 +128,8 @@ class _Load:
         self.errors = 0
         self.over = False
         self._since: float | None = None
-        self._answered = 0
+        self._left = 0
+        self._enough = asyncio.Event()
 
     def open(self) -> None:
         self._since = time.perf_counter()
@@ -141,14 +143,17 @@ class _Load:
 
     async def answers(self, least: int, seconds: float, longest: float) -> None:
         """Wait so many seconds, and on for so many answers."""
-        enough = self._answered + least
-        end = time.perf_counter() + max(seconds, longest)
+        self._left = least
+        enough = self._enough = asyncio.Event()
         await asyncio.sleep(seconds)
-        while self._answered < enough and time.perf_counter() < end:
-            await asyncio.sleep(PAUSE_S)
+        if self._left > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(enough.wait(), max(0.0, longest - seconds))
 
     def note(self, asked: float, status: int) -> None:
-        self._answered += status == 200
+        self._left -= status == 200
+        if self._left <= 0:
+            self._enough.set()
         if self._since is None:
             return
         if status == 200:

@@ -56,6 +56,24 @@ class Agreement:
     max_difference: float
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """One set-up of the model in process.
+
+    Attributes:
+        way: how its batches were formed.
+        rates: texts a second, in each round.
+    """
+
+    model: str
+    precision: Precision
+    way: str
+    workers: int
+    threads: int
+    batch: int
+    rates: list[float]
+
+
 @dataclass
 class Run:
     """One run of the comparison."""
@@ -65,6 +83,7 @@ class Run:
     servers: dict[str, dict[str, Any]] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     agreements: list[Agreement] = field(default_factory=list)
+    limits: list[Candidate] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
@@ -79,6 +98,7 @@ class Run:
             servers=said["servers"],
             cells=[Cell(**cell) for cell in said["cells"]],
             agreements=[Agreement(**agreement) for agreement in said["agreements"]],
+            limits=[Candidate(**candidate) for candidate in said["limits"]],
             failures=said["failures"],
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks import limit
 from benchmarks.catalog import OURS
 from benchmarks.graphs import NAMES, Precision
 from benchmarks.records import RESULTS, Cell, Run, in_words, number, spread
@@ -35,6 +36,8 @@ def bench(run: Run) -> str:
                 ]
                 what = "single texts" if texts_each == 1 else f"lists of {texts_each}"
                 parts += [f"#### {model}: {what}, concurrency {concurrency}", table(run, chosen)]
+    if run.limits:
+        parts += ["### What the hardware allows", limit.table(run.limits), shares(run)]
     if run.agreements:
         parts += ["### The same answers", agreements(run)]
     if run.failures:
@@ -115,6 +118,42 @@ def agreements(run: Run) -> str:
     return "\n".join(lines)
 
 
+def shares(run: Run) -> str:
+    """Ours as a share of the in-process limit on windows as wide as the concurrency."""
+    lines = [
+        "| model | precision | requests | concurrency | ours, texts/s | windowed limit, texts/s |"
+        " share |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    limits = {(one.model, one.precision, one.way): one for one in limit.best(run.limits)}
+    places = _in_order((c.model, c.precision, c.texts_each, c.concurrency) for c in run.cells)
+    for place in places:
+        model, precision, texts_each, concurrency = place
+        own = [
+            cell
+            for cell in run.cells
+            if cell.server == OURS
+            and (cell.model, cell.precision, cell.texts_each, cell.concurrency) == place
+        ]
+        # Texts that wait; a window that is wider than any measured is held to be the widest.
+        window = min(texts_each * concurrency, max(limit.WINDOWS))
+        bound = limits.get((model, precision, f"window {window}"))
+        if not own or bound is None:
+            continue
+        share = median(
+            cell.requests_per_second * texts_each / bound.rates[cell.round]
+            for cell in own
+            if cell.round < len(bound.rates)
+        )
+        lines.append(
+            f"| {model} | {NAMES[precision]} |"
+            f" {'single' if texts_each == 1 else f'lists of {texts_each}'} | {concurrency} |"
+            f" {number(_rate(own) * texts_each)} | {number(median(bound.rates))}"
+            f" ({bound.workers} × {bound.threads}, batches of {bound.batch}) | **{share:.2f}** |"
+        )
+    return "\n".join(lines)
+
+
 def failures(run: Run) -> str:
     """What was asked for and could not be measured."""
     return "\n".join(f"- {what}: {why}" for what, why in run.failures.items())
@@ -153,7 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--document", type=Path, default=DOCUMENT)
     parser.add_argument("--images", type=Path, default=IMAGES)
     options = parser.parse_args(argv)
-    from benchmarks import cost, limit, plots, scaling
+    from benchmarks import cost, plots, scaling
 
     parts: list[str] = []
     found = options.results / "bench.json"
@@ -162,20 +201,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         images = _linked(plots.bench(run, options.images), options)
         parts += ["## Side by side", *images, bench(run)]
         parts += ["## What a million texts cost", cost.table(run)]
-    for name, title, table_of in (
-        ("limit", "What the hardware allows", limit.table),
-        ("scaling", "As it grows", scaling.table),
-    ):
-        found = options.results / f"{name}.json"
-        if found.exists():
-            said: Any = json.loads(found.read_text(encoding="utf-8"))
-            parts += [f"## {title}", table_of(said)]
-            if name == "scaling":
-                parts += _linked(plots.scaling(said, options.images), options)
+    found = options.results / "limit.json"
+    if found.exists():
+        parts += ["## What the hardware allows, by itself", limit.said(_json(found))]
+    found = options.results / "scaling.json"
+    if found.exists():
+        said = _json(found)
+        images = _linked(plots.scaling(said, options.images), options)
+        parts += ["## As it grows", scaling.table(said), *images]
     document = options.document.read_text(encoding="utf-8")
     options.document.write_text(rewrite(document, "\n\n".join(parts)), encoding="utf-8")
     print(f"{options.document} written from {options.results}")
     return 0
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _linked(images: Sequence[Path], options: argparse.Namespace) -> list[str]:

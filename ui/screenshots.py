@@ -87,6 +87,7 @@ def saved(page: "Page", path: Path) -> None:
     """Save the whole page, which scrolls within itself, as one picture."""
     page.mouse.move(0, 0)
     idle(page)
+    page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")
     height = page.locator("[data-testid=stMain]").evaluate("main => main.scrollHeight")
     bottom = page.locator("[data-testid=stMainBlockContainer] > *").evaluate_all(
         "parts => Math.max(...parts.map(part => part.getBoundingClientRect().bottom))"

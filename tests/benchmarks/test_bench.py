@@ -13,10 +13,12 @@ from benchmarks.catalog import OURS, SETUPS, Setup
 from benchmarks.peers.classifier import Given, best
 from serve_app.serve_config import BASE, LOCAL, ROOT, load
 
-PLANS = [(setup, precision) for setup in SETUPS for precision in setup.precisions]
+PLANS = bench.plans_for(SETUPS, list(graphs.NAMES), limits=True)
 
 
 def test_every_round_has_every_server_once_and_starts_elsewhere() -> None:
+    assert len(PLANS) == sum(len(setup.precisions) for setup in SETUPS) + 3
+    assert [precision for setup, precision in PLANS if setup is None] == ["torch", "fp32", "int8"]
     rounds = [list(bench.rotated(PLANS, number, 4)) for number in range(4)]
     for order in rounds:
         assert sorted(map(repr, order)) == sorted(map(repr, PLANS))
@@ -113,5 +115,5 @@ def test_a_server_without_its_environment_is_said_and_the_run_goes_on(
 ) -> None:
     monkeypatch.setattr(venvs, "CACHE", tmp_path)
     output = tmp_path / "bench.json"
-    assert bench.main(["--servers", "bentoml", "--rounds", "1", "--output", str(output)]) == 1
+    assert bench.main(["--servers", "bentoml", "--limit-texts", "0", "--output", str(output)]) == 1
     assert "python -m benchmarks.venvs bentoml" in capsys.readouterr().out

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from benchmarks import limit
-from benchmarks.records import machine
+from benchmarks.records import Candidate, machine
 from serve_app.engine.backend import Encoded
 from serve_app.engine.postprocess import Logits
 
@@ -57,17 +58,34 @@ class Sleeper:
 
 
 def test_the_best_set_up_of_each_way_is_kept() -> None:
-    best = limit.limits({1: Sleeper(1), 2: Sleeper(2)}, TEXTS[:32], rounds=2)
+    backends = {1: Sleeper(1), 2: Sleeper(2)}
+    found = limit.candidates(backends, TEXTS[:32], 2, 5.0, "model", "int8")
+    assert len(found) == len(limit.SETUPS) * (1 + 3 * len(limit.BATCHES))
+    assert {len(one.rates) for one in found} == {2}
+    best = {one.way: one for one in limit.best(found)}
     assert list(best) == ["one at a time", "window 16", "window 64", "sorted"]
-    assert best["one at a time"][2] == 1
-    for workers, threads, batch, rates in best.values():
-        assert (workers, threads) in limit.SETUPS
-        assert batch in limit.BATCHES
-        assert len(rates) == 2
-    assert best["sorted"][2] > 1
+    assert best["one at a time"].batch == 1
+    assert best["sorted"].batch > 1
+
+
+def test_a_slow_candidate_is_ended_and_its_rate_is_right() -> None:
+    batches = [[text] for text in TEXTS]
+    start = time.perf_counter()
+    rate = limit.speed(Sleeper(1), batches, 2, seconds=0.02)
+    assert time.perf_counter() - start < 0.1
+    assert rate < 2 / 0.0012
 
 
 def test_the_table_names_what_each_limit_was_reached_with() -> None:
-    found = limit.Limit("model", "int8", "window 16", 2, 1, 4, [199.0, 201.0, 205.0])
-    said = {"machine": machine(), "rounds": 3, "limits": [vars(found)]}
-    assert "| model | int8 | window 16 | **201** (199–205) | 2 × 1 | 4 |" in limit.table(said)
+    found = [
+        Candidate("model", "int8", "window 16", 2, 1, 4, [199.0, 201.0, 205.0]),
+        Candidate("model", "int8", "window 16", 1, 2, 8, [150.0, 151.0, 152.0]),
+    ]
+    record = {
+        "machine": machine(),
+        "rounds": 3,
+        "candidates": [asdict(one) for one in found],
+    }
+    said = limit.said(record)
+    assert "| model | ONNX int8 | window 16 | **201** (199–205) | 2 × 1 | 4 |" in said
+    assert "1 × 2" not in said

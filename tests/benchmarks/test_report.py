@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks import cost, report, scaling
-from benchmarks.records import Agreement, Cell, Run, machine, number, write
+from benchmarks.records import Agreement, Candidate, Cell, Run, machine, number, write
 
 
 def cell(server: str, rate: float, number_of_round: int, **changes: Any) -> Cell:
@@ -79,6 +79,19 @@ def test_the_best_alternative_may_run_ordinary_dynamic_int8_and_is_named() -> No
     said = report.against_best(run_of(*DRIFTING), DRIFTING)
     row = next(line for line in said.splitlines() if "this" not in line and "plain" in line)
     assert "plain file, 40 × 1, ONNX int8, ordinary dynamic | 160 | **1.50×**" in row
+
+
+def test_the_share_of_the_limit_is_taken_within_a_round() -> None:
+    run = run_of(*DRIFTING, *(cell("ours", 10.0, n, texts_each=32) for n in range(3)))
+    run.limits = [
+        Candidate("small", "int8", "window 16", 2, 1, 4, [400.0, 200.0, 320.0]),
+        Candidate("small", "int8", "window 16", 1, 2, 4, [100.0, 100.0, 100.0]),
+        Candidate("small", "int8", "window 64", 2, 1, 8, [400.0, 400.0, 400.0]),
+    ]
+    said = report.shares(run)
+    assert "| single | 16 | 240 | 320 (2 × 1, batches of 4) | **0.75** |" in said
+    assert "| lists of 32 | 16 | 320 | 400 (2 × 1, batches of 8) | **0.80** |" in said
+    assert report.shares(run) in report.bench(run)
 
 
 def test_what_could_not_be_measured_is_said() -> None:

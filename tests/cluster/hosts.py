@@ -6,6 +6,7 @@ Nothing leaves the bridge: it has no way out, and goes with the test.
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -86,6 +87,9 @@ class Host:
         for started in self.processes:
             started.wait(10)
         self.processes.clear()
+        # What takes its place starts with an empty disk; files are what was mounted.
+        for folder in [path for path in self.tmp.iterdir() if path.is_dir()]:
+            shutil.rmtree(folder)
 
 
 @contextlib.contextmanager

@@ -9,8 +9,6 @@ from serve_app.jobs.manifests import Manifest, ray_cpus, the
 from serve_app.serve_config import ROOT
 
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
-HEAD = "head"
-"""The name by which the others find the head."""
 
 
 class RayPods:
@@ -20,15 +18,22 @@ class RayPods:
         manifests: of an overlay.
         own: what stands for the image's and the secrets' paths on this machine.
         secrets: values of the secrets, by name.
+        head: address of the head, in the place of its service's name: gRPC asks a DNS server for
+            names, and there is none here.
     """
 
     def __init__(
-        self, manifests: list[Manifest], own: dict[str, str], secrets: dict[str, str]
+        self,
+        manifests: list[Manifest],
+        own: dict[str, str],
+        secrets: dict[str, str],
+        head: str,
     ) -> None:
         self._manifests = manifests
         self._cluster = the(manifests, "RayService")["spec"]["rayClusterConfig"]
         self._own = own
         self._secrets = secrets
+        self._head = head
 
     @property
     def serve_config(self) -> dict[str, Any]:
@@ -57,11 +62,11 @@ class RayPods:
 
     def worker(self) -> tuple[str, dict[str, str]]:
         (group,) = self._cluster["workerGroupSpecs"]
-        parameters = {**group["rayStartParams"], "address": f"{HEAD}:6379"}
+        parameters = {**group["rayStartParams"], "address": f"{self._head}:6379"}
         environment = {
-            "RAY_ADDRESS": f"{HEAD}:6379",
-            "FQ_RAY_IP": HEAD,
-            "RAY_IP": HEAD,
+            "RAY_ADDRESS": f"{self._head}:6379",
+            "FQ_RAY_IP": self._head,
+            "RAY_IP": self._head,
             "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
         }
         return self._command("ray start", group, parameters), self._environment(group, environment)

@@ -130,8 +130,8 @@ def rehearsal(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         assert key_main(["create", "--file", str(keys), "--name", "rehearsal"]) == 0
     key = out.getvalue().split()[-1]
     own = {"SENTIMENT_MODEL": str(prepared), "SENTIMENT_API_KEYS": "/tmp/keys"}
-    pods = RayPods(render("local"), own, values)
     with network(folder, "redis", "head", "one", "two") as hosts:
+        pods = RayPods(render("local"), own, values, hosts["head"].address)
         for host in hosts.values():
             shutil.copy(keys, host.tmp)
         made = Rehearsal(hosts, pods, values["ray-auth-token"], key)
