@@ -77,15 +77,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     for model in options.models:
         plans = plans_for(runnable, options.precisions, limits=options.limit_texts > 0)
         for number in range(options.rounds):
-            for setup, precision in rotated(plans, number, options.rounds):
-                what = f"{setup.title if setup else 'in process'}, {NAMES[precision]}"
+            for planned, precision in rotated(plans, number, options.rounds):
+                what = f"{planned.title if planned else 'in process'}, {NAMES[precision]}"
                 place = f"{model.name}, round {number + 1} of {options.rounds}"
                 print(f"[{time.monotonic() - begin:5.0f} s] {place}: {what}", flush=True)
                 try:
-                    if setup is None:
+                    if planned is None:
                         in_process(run, precision, model, options.limit_texts)
                     else:
-                        measure(run, setup, precision, model, number, options)
+                        measure(run, planned, precision, model, number, options)
                 except (ServerError, OSError, ValueError, subprocess.SubprocessError) as error:
                     run.failures[f"{model.name}, {what}"] = str(error)
                     print(f"  failed: {error}", file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.graphs import NAMES, Precision
 from benchmarks.records import RESULTS, Candidate, in_words, machine, number, spread, write
@@ -132,7 +132,7 @@ def backends(artifacts: Artifacts, precision: Precision) -> dict[int, Backend]:
         if precision == "torch":
             made[threads] = TorchBackend(artifacts, threads)
         else:
-            named = "int8" if precision == "int8" else "fp32"
+            named: Literal["int8", "fp32"] = "int8" if precision == "int8" else "fp32"
             made[threads] = OnnxBackend(artifacts, threads, named)
     return made
 

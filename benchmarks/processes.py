@@ -1,6 +1,7 @@
 """A server's processes, all of them: their CPU time, their memory, their end."""
 
 import contextlib
+import time
 
 import psutil
 
@@ -58,13 +59,15 @@ class Family:
 
     def end(self, patience: float = 60.0) -> None:
         """Ask the first process to end, wait, and kill what is left."""
-        members = self.processes
+        self.processes  # noqa: B018  # to know them when their parent is gone
         with contextlib.suppress(psutil.Error):
             first = psutil.Process(self._pid)
             first.terminate()
             psutil.wait_procs([first], timeout=patience)
-        left = {process.pid: process for process in (*members, *self.processes)}
-        for process in psutil.wait_procs(list(left.values()), timeout=3)[1]:
+        deadline = time.monotonic() + 3
+        while (left := self.processes) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
 

@@ -19,6 +19,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDE, PHONE = 1280, 390
 IDLE = "[data-testid='stApp'][data-test-script-state='notRunning']"
 PATIENCE_MS = 120_000
+WATCHED_MS = 15_000
+"""How long the picture of the cluster looks back."""
 SAMPLE = """review,label
 A charming and often affecting journey.,1
 The plot is thin and the jokes are old.,0
@@ -66,7 +68,8 @@ def browser() -> Iterator["Browser"]:
 
 def opened(browser: "Browser", url: str, width: int = WIDE, scheme: Scheme = "light") -> "Page":
     """Open an address, and wait until the page stands."""
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     page.goto(url)
     page.locator("h1").wait_for()
@@ -126,7 +129,24 @@ def datasets(page: "Page") -> None:
 
 
 def cluster(page: "Page") -> None:
+    """Watch for a while how the service answers a measurement of the Latency page."""
     page.get_by_text("Seen at").or_(page.get_by_text("does not tell")).first.wait_for()
+    measuring = page.context.new_page()
+    measuring.set_default_timeout(PATIENCE_MS)
+    measuring.goto(page.url.replace("/cluster", "/latency"))
+    measuring.get_by_role("slider").focus()
+    for _ in range(5):
+        measuring.keyboard.press("ArrowRight")
+    measuring.get_by_text("Both at once").click()
+    measuring.get_by_label("Requests to each backend").fill("1000")
+    measuring.get_by_label("Requests to each backend").press("Enter")
+    idle(measuring)
+    measuring.get_by_role("button", name="Measure").click()
+    page.wait_for_timeout(WATCHED_MS)
+    measuring.get_by_role("button", name="Cancel").or_(
+        measuring.get_by_role("button", name="Download CSV")
+    ).first.click()
+    measuring.close()
 
 
 PAGES: dict[str, Callable[["Page"], None]] = {
@@ -148,7 +168,7 @@ def take(url: str, output: Path, names: Iterable[str] = PAGES) -> None:
                 PAGES[name](page)
                 path = output / f"{name}{suffix}.png"
                 saved(page, path)
-                page.close()
+                page.context.close()
                 print(path)
 
 

@@ -2,22 +2,25 @@
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
 
 import litserve as ls
+from pydantic import BaseModel
 
 from benchmarks.peers.classifier import Given, Prediction, load
 
 BATCH_TIMEOUT_S = 0.005
 
 
+class Body(BaseModel):
+    input: str | list[str]
+
+
 class Api(ls.LitAPI):
     def setup(self, device: str) -> None:
         self.classify = load(Given.read())
 
-    def decode_request(self, request: Any) -> list[str]:
-        asked = request["input"]
-        return [asked] if isinstance(asked, str) else asked
+    def decode_request(self, request: Body) -> list[str]:
+        return [request.input] if isinstance(request.input, str) else request.input
 
     def batch(self, inputs: Sequence[list[str]]) -> tuple[list[str], list[int]]:
         return [text for texts in inputs for text in texts], [len(texts) for texts in inputs]

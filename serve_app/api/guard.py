@@ -20,9 +20,9 @@ class _Refusal(NamedTuple):
     headers: dict[str, Any]
 
 
-def needs(scope: Scope | None) -> dict[str, Scope | None]:
+def needs(scope: Scope | None) -> dict[str, str]:
     """For `openapi_extra` of a route that authenticates; None: whatever the client may do."""
-    return {NEEDS: scope}
+    return {NEEDS: scope or ""}  # FastAPI drops what is None
 
 
 def describe(document: dict[str, Any], settings: Settings) -> None:
@@ -33,7 +33,7 @@ def describe(document: dict[str, Any], settings: Settings) -> None:
     for path in document["paths"].values():
         for operation in path.values():
             if NEEDS in operation:
-                _describe(operation, operation.pop(NEEDS), settings, schemes)
+                _describe(operation, operation.pop(NEEDS) or None, settings, schemes)
 
 
 def _describe(

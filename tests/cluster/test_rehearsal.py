@@ -176,6 +176,12 @@ def test_ports_of_the_head_ask_for_the_token(rehearsal: Rehearsal) -> None:
     assert requests.get(url, headers=wrong, timeout=10).status_code in (401, 403)
 
 
+def test_probes_are_answered_without_a_token(rehearsal: Rehearsal) -> None:
+    for name in ("head", _serving(rehearsal)):
+        url = f"http://{rehearsal.hosts[name].address}:52365/api/healthz"
+        assert requests.get(url, timeout=10).status_code == 200, name
+
+
 def test_routes_ask_for_a_key(rehearsal: Rehearsal) -> None:
     worker = _serving(rehearsal)
     url = f"http://{rehearsal.hosts[worker].address}:8000/onnx/infer"

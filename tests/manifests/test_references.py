@@ -15,8 +15,8 @@ from ui.settings import Settings as PageSettings
 GUIDE = ROOT / "docs" / "operations.md"
 BY_THE_OPERATOR = {"Service": {"sentiment-serve-svc"}}
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
-PATHS = {"/-/healthz": "serve", "/_stcore/health": "http"}
-"""Probe paths, each with the port of the program that has it (called by the images' own test)."""
+PATHS = {"/-/healthz": "serve", "/api/healthz": "agent", "/_stcore/health": "http"}
+"""Probe paths, each with the port of the program that has it; rehearsal and images call them."""
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +108,11 @@ def test_probes(templates: dict[str, dict[str, Any]]) -> None:
                 assert get["port"] in {port["name"] for port in container["ports"]}, name
                 seen.add(get["path"])
     assert seen == set(PATHS)
+
+
+def test_every_main_container_has_both_probes(templates: dict[str, dict[str, Any]]) -> None:
+    for name, template in templates.items():
+        assert {"readinessProbe", "livenessProbe"} <= set(template["spec"]["containers"][0]), name
 
 
 def test_mounts_are_volumes(

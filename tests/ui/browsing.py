@@ -101,7 +101,7 @@ def opened(
     yield page
     assert not faults
     assert page.get_by_test_id("stException").count() == 0
-    page.close()
+    page.context.close()
 
 
 def ask(page: "Page", text: str) -> None:

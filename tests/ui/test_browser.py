@@ -130,9 +130,9 @@ def test_a_phone_is_wide_enough(
 
 
 def test_pictures_are_taken_by_a_command(page_url: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ui.screenshots", "--url", page_url, "--pages", "cluster"]
+    command = [sys.executable, "-m", "ui.screenshots", "--url", page_url, "--pages", "compare"]
     done = subprocess.run([*command, "--output", str(tmp_path)], cwd=APP.parents[1], timeout=120)
     assert done.returncode == 0
     pictures = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
-    assert set(pictures) == {"cluster.png", "cluster-phone-dark.png"}
+    assert set(pictures) == {"compare.png", "compare-phone-dark.png"}
     assert min(pictures.values()) > 10_000

@@ -1,6 +1,6 @@
 """Charts of the Cluster page: replicas over time, and the load they answer to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import altair as alt
@@ -8,6 +8,9 @@ import altair as alt
 from ui.answers import BACKENDS, NAMES
 from ui.charts.palette import backend_colour, backend_dash, records
 from ui.watch import Look
+
+FEW = 3
+"""Fewer looks than this make no line one could see."""
 
 
 def name_of(deployment: str) -> str:
@@ -25,13 +28,13 @@ def replicas(looks: Sequence[Look]) -> alt.Chart:
     ]
     chart: alt.Chart = (
         alt.Chart(records(rows))
-        .mark_line(interpolate="step-after", strokeWidth=2.5)
+        .mark_line(interpolate="step-after", strokeWidth=2.5, point=len(looks) < FEW)
         .encode(
             x=_time(),
             y=alt.Y(
                 "replicas:Q",
                 title="replicas",
-                scale=alt.Scale(domainMin=0, nice=True),
+                scale=_from_nothing(row["replicas"] for row in rows),
                 axis=alt.Axis(tickMinStep=1, format="d"),
             ),
             color=backend_colour(),
@@ -61,13 +64,13 @@ def load(looks: Sequence[Look]) -> alt.Chart:
     ]
     chart: alt.Chart = (
         alt.Chart(records(rows))
-        .mark_line(interpolate="step-after", strokeWidth=2.5)
+        .mark_line(interpolate="step-after", strokeWidth=2.5, point=len(looks) < FEW)
         .encode(
             x=_time(),
             y=alt.Y(
                 "texts:Q",
                 title="waiting texts",
-                scale=alt.Scale(domainMin=0, nice=True),
+                scale=_from_nothing(row["texts"] for row in rows),
                 axis=alt.Axis(tickMinStep=1, format="d"),
             ),
             color=backend_colour(),
@@ -86,6 +89,11 @@ def load(looks: Sequence[Look]) -> alt.Chart:
 
 def _stamp(look: Look, deployment: str) -> dict[str, Any]:
     return {"at": look.at.isoformat(), "backend": name_of(deployment)}
+
+
+def _from_nothing(values: Iterable[float]) -> alt.Scale:
+    """Begin an axis at nothing, and let it reach one even where nothing ever happened."""
+    return alt.Scale(domain=[0, max(1, *values)], nice=True)
 
 
 def _time() -> alt.X:
