@@ -226,3 +226,29 @@ def test_an_answer_does_not_move_with_its_company(service: Service) -> None:
         answer = service.post("/onnx/infer", {"input": [*company, text]})
         scores.append(answer.json()[-1]["score"])
     assert max(scores) - min(scores) <= 1e-3
+
+
+def test_on_sst2_dev_torch_is_the_pipeline_and_onnx_is_torch(
+    service: Service, prepared: Path, data: Path
+) -> None:
+    """text-embeddings-inference#605: a server's scores may not differ from transformers'."""
+    lines = (data / "sst2" / "dev.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    texts = [line.split("\t")[0] for line in lines]
+    pipe = pipeline("text-classification", model=str(prepared / "torch"), device="cpu")
+    reference = pipe(texts, batch_size=16)
+
+    def ask(backend: str) -> list[dict[str, object]]:
+        pieces = [texts[at : at + 218] for at in range(0, len(texts), 218)]
+        return [
+            item
+            for piece in pieces
+            for item in service.post(f"/{backend}/infer", {"input": piece}).json()
+        ]
+
+    torch, onnx = ask("transformers"), ask("onnx")
+    assert [item["label"] for item in torch] == [item["label"] for item in reference]
+    assert [item["score"] for item in torch] == pytest.approx(
+        [item["score"] for item in reference], abs=1e-5
+    )
+    flips = sum(a["label"] != b["label"] for a, b in zip(torch, onnx, strict=True))
+    assert flips <= len(texts) * 0.01
