@@ -106,7 +106,6 @@ def measure(
 
     Raises:
         ServerError: it did not start.
-        OSError: it refused the golden texts.
     """
     with Server(setup, precision, model) as server:
         if number == 0:
@@ -174,16 +173,21 @@ def in_process(run: Run, precision: Precision, model: Path, count: int) -> None:
 def agreement(server: Server, key: str, precision: Precision, model: Path) -> Agreement:
     """The server's answers to the golden texts beside torch's at preparation."""
     artifacts = Artifacts(model, verify=False)
-    flips, difference = 0, 0.0
+    refused, flips, difference = 0, 0, 0.0
     for text, probabilities in zip(
         artifacts.golden.texts, artifacts.golden.probabilities, strict=True
     ):
-        ((label, score),) = server.ask([text])
+        try:
+            ((label, score),) = server.ask([text])
+        except OSError:
+            refused += 1
+            continue
         expected = probabilities.index(max(probabilities))
         said = artifacts.manifest.labels.index(label)
         flips += said != expected
         difference = max(difference, abs(score - probabilities[said]))
-    return Agreement(model.name, key, precision, len(artifacts.golden.texts), flips, difference)
+    texts = len(artifacts.golden.texts)
+    return Agreement(model.name, key, precision, texts, refused, flips, difference)
 
 
 def plans_for(

@@ -46,12 +46,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a server's answers to the golden texts compare with torch's."""
+    """How a server's answers to the golden texts compare with torch's.
+
+    Attributes:
+        refused: texts that it gave no answer to.
+    """
 
     model: str
     server: str
     precision: Precision
     texts: int
+    refused: int
     flips: int
     max_difference: float
 

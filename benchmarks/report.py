@@ -107,12 +107,13 @@ def against_best(run: Run, cells: Sequence[Cell]) -> str:
 def agreements(run: Run) -> str:
     """What each server answered to the golden texts, beside torch at preparation."""
     lines = [
-        "| model | server | precision | other labels than torch | largest \\|Δp\\| |",
-        "| --- | --- | --- | --- | --- |",
+        "| model | server | precision | golden texts refused | other labels than torch |"
+        " largest \\|Δp\\| |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     lines += [
         f"| {one.model} | {run.servers[one.server]['title']} | {NAMES[one.precision]} |"
-        f" {one.flips} of {one.texts} | {one.max_difference:.1e} |"
+        f" {one.refused} of {one.texts} | {one.flips} | {one.max_difference:.1e} |"
         for one in run.agreements
     ]
     return "\n".join(lines)

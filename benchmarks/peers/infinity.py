@@ -26,6 +26,8 @@ def main() -> None:
         [
             *(command, "v2", "--model-id", ".", "--served-model-name", SERVED_AS),
             *("--engine", "optimum" if given.graph else "torch", "--device", "cpu"),
+            # Its optimum classifier does not truncate, and would warm up with too long a text.
+            *(["--no-model-warmup"] if given.graph else []),
             *("--batch-size", str(given.batch), "--log-level", "warning"),
             *("--host", "127.0.0.1", "--port", str(given.port)),
         ],

@@ -44,11 +44,13 @@ def _free_port() -> str:
 def main() -> None:
     """Become MLServer."""
     given = Given.read()
+    folder = tempfile.mkdtemp(prefix="mlserver-")
     os.environ |= {
         "MLSERVER_HOST": "127.0.0.1",
         "MLSERVER_HTTP_PORT": str(given.port),
         "MLSERVER_GRPC_PORT": _free_port(),
         "MLSERVER_METRICS_PORT": _free_port(),
+        "MLSERVER_METRICS_DIR": folder,
         "MLSERVER_PARALLEL_WORKERS": str(given.workers),
         "MLSERVER_MODEL_NAME": "sentiment",
         "MLSERVER_MODEL_IMPLEMENTATION": "benchmarks.peers.mlserver.Runtime",
@@ -56,7 +58,7 @@ def main() -> None:
         "MLSERVER_MODEL_MAX_BATCH_TIME": str(BATCH_TIMEOUT_S),
     }
     command = str(Path(sys.executable).with_name("mlserver"))
-    os.execv(command, [command, "start", tempfile.mkdtemp(prefix="mlserver-")])
+    os.execv(command, [command, "start", folder])
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ DRIFT = 1e-3
 FLIPS = 0.01
 """Largest share of texts whose label int8 may change."""
 HEADROOM = 1.5
-DEVIATIONS = 3.5
+DEVIATIONS = 4.0
 TINY = 1e-12
 COMPANY = 16
 STRANGERS = 8

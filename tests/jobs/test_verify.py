@@ -112,7 +112,7 @@ def test_the_threshold_is_that_of_the_noise_and_no_flip_escapes_it() -> None:
     noise = 0.1
     graph = torch + dice.normal(0, noise, 5000)
     found = threshold(two_classes(graph), two_classes(torch))
-    assert found == pytest.approx(np.tanh(3.5 * noise / 2), rel=0.1)
+    assert found == pytest.approx(np.tanh(4.0 * noise / 2), rel=0.1)
     flipped = np.sign(graph) != np.sign(torch)
     assert flipped.any()
     assert np.tanh(np.abs(graph[flipped]) / 2).max() < found
