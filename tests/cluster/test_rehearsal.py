@@ -41,6 +41,7 @@ class Rehearsal:
     pods: RayPods
     token: str
     key: str
+    wanted: set[str] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
     begin: float = field(default_factory=time.monotonic)
 
@@ -48,17 +49,25 @@ class Rehearsal:
         self.log.append(f"{time.monotonic() - self.begin:6.1f} s  {what}")
         print(self.log[-1], flush=True)
 
-    def start_head(self) -> None:
-        self.hosts["head"].start(*self.pods.head())
+    def start(self, *names: str) -> None:
+        """Make these pods, and make them again when they die, as the operator would."""
+        self.wanted |= set(names)
+        for name in names:
+            made = self.pods.head() if name == "head" else self.pods.worker()
+            self.hosts[name].start(*made)
+
+    def lose(self, name: str) -> None:
+        """End a host at once; nothing takes its place until it is started."""
+        self.wanted.discard(name)
+        self.hosts[name].lose()
 
     def answers(self) -> bool:
-        """Whether the head does; a pod that has died is made again, as the operator would."""
-        if all(process.poll() is not None for process in self.hosts["head"].processes):
-            self.start_head()
+        """Whether the head does."""
+        for name in self.wanted:
+            if all(process.poll() is not None for process in self.hosts[name].processes):
+                self.say(f"{name} has died and is made again")
+                self.start(name)
         return self.dashboard("GET", "/api/version").ok
-
-    def start_worker(self, name: str) -> None:
-        self.hosts[name].start(*self.pods.worker())
 
     def dashboard(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"}
@@ -75,7 +84,7 @@ class Rehearsal:
         return {name: app["status"] for name, app in answer.items()}
 
     def running(self) -> bool:
-        return self.statuses() == {"sentiment": "RUNNING"}
+        return self.answers() and self.statuses() == {"sentiment": "RUNNING"}
 
     def ask(self, worker: str, route: str) -> str:
         answer = requests.post(
@@ -153,14 +162,13 @@ def rehearsal(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_deploys_as_the_operator_does(rehearsal: Rehearsal) -> None:
-    rehearsal.start_head()
+    rehearsal.start("head")
     until("the dashboard answers", 120, rehearsal.answers)
     rehearsal.say("head is up")
-    rehearsal.start_worker("one")
-    rehearsal.start_worker("two")
+    rehearsal.start("one", "two")
     until("the configuration is taken", 120, rehearsal.deploy)
     rehearsal.say("configuration is applied")
-    until("the application runs", 180, rehearsal.running)
+    until("the application runs", 240, rehearsal.running)
     rehearsal.say("application runs")
     ready = [name for name in ("one", "two") if _quietly(rehearsal.ready, name)]
     assert ready
@@ -206,13 +214,13 @@ def test_upgrades_in_place_under_load(rehearsal: Rehearsal) -> None:
 def test_loses_the_head_and_recovers(rehearsal: Rehearsal) -> None:
     with Load(rehearsal, _serving(rehearsal)) as load:
         time.sleep(2)
-        rehearsal.hosts["head"].lose()
+        rehearsal.lose("head")
         lost = time.monotonic()
         rehearsal.say("head is lost")
         time.sleep(8)
-        rehearsal.start_head()
+        rehearsal.start("head")
         until("the dashboard answers", 90, rehearsal.answers)
-        until("the application runs", 180, rehearsal.running)
+        until("the application runs", 240, rehearsal.running)
         rehearsal.say(f"application runs again after {time.monotonic() - lost:.0f} s")
         time.sleep(3)
     rehearsal.say(f"head lost: {load.answers} answers, {len(load.errors)} errors {load.errors[:3]}")
@@ -228,7 +236,7 @@ def test_a_worker_drains(rehearsal: Rehearsal) -> None:
     rehearsal.say(f"{leaving} drained in {time.monotonic() - begin:.0f} s")
     assert code == 0
     assert "Ray moves the replicas" in rehearsal.hosts[leaving].log
-    rehearsal.hosts[leaving].lose()
+    rehearsal.lose(leaving)
     until("the application runs", 120, rehearsal.running)
     until(f"{staying} answers", 60, lambda: rehearsal.ask(staying, "onnx"))
     for route in ("transformers", "onnx"):

@@ -44,9 +44,14 @@ def test_the_keyboard_is_enough(browser: "Browser", page_url: str) -> None:
 
 
 def test_an_address_shows_a_colleague_the_same(browser: "Browser", page_url: str) -> None:
+    from playwright.sync_api import expect
+
     with opened(browser, f"{page_url}/?text=A%20fine%20%26%20funny%20film") as page:
         answered(page, "film")
-        assert page.get_by_label("Text", exact=True).input_value() == "A fine & funny film"
+        # The page is drawn anew while the answers come in.
+        expect(page.get_by_label("Text", exact=True)).to_have_value(
+            "A fine & funny film", timeout=30_000
+        )
 
 
 def test_an_example_is_one_click(browser: "Browser", page_url: str) -> None:
