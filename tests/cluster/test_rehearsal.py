@@ -196,6 +196,7 @@ def test_routes_ask_for_a_key(rehearsal: Rehearsal) -> None:
     assert requests.post(url, json={"input": "x"}, timeout=10).status_code == 401
 
 
+@pytest.mark.long
 def test_upgrades_in_place_under_load(rehearsal: Rehearsal) -> None:
     config = rehearsal.pods.serve_config
     for deployment in config["applications"][0]["deployments"]:
@@ -211,6 +212,7 @@ def test_upgrades_in_place_under_load(rehearsal: Rehearsal) -> None:
     assert not load.errors
 
 
+@pytest.mark.long
 def test_loses_the_head_and_recovers(rehearsal: Rehearsal) -> None:
     with Load(rehearsal, _serving(rehearsal)) as load:
         time.sleep(2)
@@ -228,6 +230,7 @@ def test_loses_the_head_and_recovers(rehearsal: Rehearsal) -> None:
     assert not load.errors
 
 
+@pytest.mark.long
 def test_a_worker_drains(rehearsal: Rehearsal) -> None:
     leaving = _serving(rehearsal)
     staying = "two" if leaving == "one" else "one"
