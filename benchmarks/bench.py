@@ -105,7 +105,7 @@ def measure(
     """One server's part of one round.
 
     Raises:
-        ServerError: it did not start.
+        ServerError: it did not start, or ended before it was told to.
     """
     with Server(setup, precision, model) as server:
         if number == 0:
@@ -126,6 +126,7 @@ def measure(
                         meter=server.cpu,
                     )
                 )
+                server.check()
                 took = result.cpu or 0.0
                 run.cells.append(
                     Cell(

@@ -118,6 +118,14 @@ class Server:
             said: Any = json.load(answer)
         return self._setup.protocol.read(said)
 
+    def check(self) -> None:
+        """
+        Raises:
+            ServerError: it has ended.
+        """
+        if self._process.poll() is not None:
+            raise ServerError(f"{self._setup.title} ended: {self._tail()}")
+
     def body(self, texts: Sequence[str]) -> bytes:
         """The JSON that asks for texts."""
         return json.dumps(self._setup.protocol.body(texts)).encode()
@@ -130,8 +138,7 @@ class Server:
                 return
             except OSError as error:
                 said = error
-            if self._process.poll() is not None:
-                raise ServerError(f"{self._setup.title} ended: {self._tail()}")
+            self.check()
             if time.monotonic() > deadline:
                 raise ServerError(f"{self._setup.title} does not answer ({said}): {self._tail()}")
             time.sleep(0.1)
