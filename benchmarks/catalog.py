@@ -39,7 +39,7 @@ def _tensors(answer: Any) -> list[Answer]:
 
 
 def _tensor_body(texts: Sequence[str]) -> Any:
-    tensor = {"name": "text", "datatype": "BYTES", "shape": [len(texts)], "data": list(texts)}
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [len(texts), 1], "data": list(texts)}
     return {"inputs": [tensor]}
 
 
@@ -176,5 +176,17 @@ SETUPS = (
         batching="adaptive, ≤ 8 requests within 5 ms",
         protocol=OPEN_INFERENCE,
         venv="mlserver",
+    ),
+    Setup(
+        "pytriton",
+        "Triton (PyTriton)",
+        "peers.pytriton",
+        ALL,
+        workers=2,
+        threads=1,
+        batch=32,
+        batching="≤ 32 texts within 5 ms",
+        protocol=OPEN_INFERENCE,
+        venv="pytriton",
     ),
 )

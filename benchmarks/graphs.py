@@ -27,11 +27,14 @@ def graph(model: Path, precision: Precision) -> Path | None:
     target = (CACHE / model.name / "dynamic.onnx").resolve()
     source = model / "onnx" / "fp32.onnx"
     if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+        import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_suffix(".partial")
-        quantize_dynamic(source, partial, weight_type=QuantType.QInt8)
+        # What onnxruntime's fused operators give has a type that its shape inference cannot tell.
+        options = {"DefaultTensorType": onnx.TensorProto.FLOAT}
+        quantize_dynamic(source, partial, weight_type=QuantType.QInt8, extra_options=options)
         partial.replace(target)
     return target
 

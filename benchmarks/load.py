@@ -19,7 +19,6 @@ from benchmarks.texts import texts
 PAUSE_S = 0.05
 """Before a lost connection is opened again: a dead server must not become a busy loop."""
 PATIENCE_S = 90.0
-"""How long the answers that are still due at the end are waited for."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,7 @@ async def run(
     warm_up: float = 0.0,
     least: int = 0,
     longest: float = 30.0,
+    patience: float = PATIENCE_S,
     meter: Callable[[], float] | None = None,
 ) -> Result:
     """Keep `concurrency` requests under way; count what is answered within a window.
@@ -78,6 +78,8 @@ async def run(
         least: answers for which the warm-up and the window, each, wait beyond their seconds, so
             that a slow server is seen at work and not on its way there.
         longest: seconds after which they wait no more.
+        patience: seconds that the answers still due at the end are waited for; those that take
+            longer are errors, unless none are waited for.
         meter: CPU seconds that the server has taken so far.
     """
     parts = urlsplit(url)
@@ -92,16 +94,17 @@ async def run(
     await load.answers(least, seconds, longest)
     took = load.close()
     cpu = meter() - cpu if meter else 0.0
-    _, late = await asyncio.wait(clients, timeout=PATIENCE_S)
+    _, late = await asyncio.wait(clients, timeout=patience)
     for task in late:
         task.cancel()
+    await asyncio.wait(clients)
     for failed in [task for task in clients if task not in late and task.exception()]:
         raise failed.exception()  # type: ignore[misc]
     latencies = sorted(load.latencies)
     return Result(
         concurrency=concurrency,
         requests=len(latencies),
-        errors=load.errors + len(late),
+        errors=load.errors + (len(late) if patience else 0),
         seconds=took,
         requests_per_second=len(latencies) / took,
         texts_per_second=len(latencies) * texts_each / took,
@@ -205,8 +208,13 @@ async def _client(load: _Load, host: str, port: int) -> None:
     while not load.over:
         asked = time.perf_counter()
         try:
-            _, connection = await loop.create_connection(lambda: _Connection(load), host, port)
-            await connection.closed
+            transport, connection = await loop.create_connection(
+                lambda: _Connection(load), host, port
+            )
+            try:
+                await connection.closed
+            finally:
+                transport.abort()
         except OSError:
             load.note(asked, 0)
         if not load.over:

@@ -57,19 +57,24 @@ class Family:
                 total += process.memory_full_info().pss
         return total
 
-    def end(self, patience: float = 60.0) -> None:
+    def end(self, patience: float = 30.0) -> None:
         """Ask the first process to end, wait, and kill what is left."""
         self.processes  # noqa: B018  # to know them when their parent is gone
         with contextlib.suppress(psutil.Error):
             first = psutil.Process(self._pid)
             first.terminate()
             psutil.wait_procs([first], timeout=patience)
-        deadline = time.monotonic() + 3
-        while (left := self.processes) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        for process in left:
+        for process in self._left(3.0):
             with contextlib.suppress(psutil.Error):
                 process.kill()
+        self._left(3.0)
+
+    def _left(self, patience: float) -> list[psutil.Process]:
+        """Those that still live after so many seconds; none as soon as there is none."""
+        deadline = time.monotonic() + patience
+        while (left := self.processes) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return left
 
     def _marked(self, process: psutil.Process) -> bool:
         try:

@@ -17,10 +17,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import load, stub
+from benchmarks import load
 from benchmarks.catalog import Setup
 from benchmarks.records import RESULTS, in_words, machine, number, spread, write
 from benchmarks.servers import Server, ServerError
+from benchmarks.stub_server import COST_MS, REPLICAS
 
 START_S = 300.0
 CLIENTS = 4
@@ -139,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         setup = Setup(
             "stub",
             f"the stub, {replicas} replicas",
-            "stub",
+            "stub_server",
             ("int8",),
             workers=1,
             threads=1,
@@ -147,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             batching="none",
             paths=(("int8", "/onnx/infer"),),
         )
-        environment = {stub.COST_MS: str(options.cost), stub.REPLICAS: str(replicas)}
+        environment = {COST_MS: str(options.cost), REPLICAS: str(replicas)}
         print(f"{setup.title} …", flush=True)
         with Server(setup, "int8", options.model, environment, START_S) as server:
             wait_for(server.url, replicas)

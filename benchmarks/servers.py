@@ -68,6 +68,8 @@ class Server:
             MARK: mark,
             "PYTHONPATH": str(Path.cwd()),
             "PYTHONUNBUFFERED": "1",
+            # torch's own setting holds for the thread that says it, and servers have many.
+            "OMP_NUM_THREADS": str(self.given.threads),
             # Nothing may be fetched, nor counted by anybody, while it is measured.
             "HF_HUB_OFFLINE": "1",
             "BENTOML_DO_NOT_TRACK": "true",
@@ -105,16 +107,16 @@ class Server:
         self._family.end()
         self._process.wait()
 
-    def ask(self, texts: Sequence[str]) -> list[Answer]:
+    def ask(self, texts: Sequence[str], timeout: float = 60.0) -> list[Answer]:
         """The best label and score of each text.
 
         Raises:
-            OSError: nobody listens yet, or the answer is an error.
+            OSError: nobody listens yet, the answer is an error, or it takes too long.
         """
         request = urllib.request.Request(
             self.url, self.body(texts), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
             said: Any = json.load(answer)
         return self._setup.protocol.read(said)
 

@@ -6,27 +6,20 @@ replicas than this machine has cores can be seen to work.
 """
 
 import os
-import sys
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from ray import serve
 from ray.serve import Application
 
-from benchmarks.peers import ours
-from benchmarks.peers.classifier import Given
+from benchmarks.stub_server import COST_MS
 from serve_app.app import Arguments
 from serve_app.deployments import Classifier, Ingress, ReplicaConfig
 from serve_app.engine.backend import Backend, Encoded
 from serve_app.engine.certificate import Certificate, cpu_name
 from serve_app.engine.postprocess import Logits
-from serve_app.serve_config import BASE, LOCAL, Config, load
 from serve_app.settings import Settings
-
-COST_MS = "BENCH_COST_MS"
-REPLICAS = "BENCH_REPLICAS"
 
 
 class StubBackend:
@@ -77,43 +70,3 @@ def build(arguments: Arguments) -> Application:
         for name in ("TorchClassifier", "OnnxClassifier")
     ]
     return ingress.bind(model, arguments.config_hash, *stubs)
-
-
-def config(port: int, replicas: int) -> Config:
-    """The local configuration with so many replicas of the ONNX deployment, and the stub in it.
-
-    One worker a replica and one text a batch: a replica's rate is then 1 / cost, whatever waits.
-    """
-    user = {"workers": 1, "threads": 1, "batch_texts": 1}
-    deployments: list[dict[str, Any]] = [
-        {"name": "Ingress", "ray_actor_options": {"num_cpus": 0.01}},
-        *(
-            {
-                "name": name,
-                "user_config": user,
-                "ray_actor_options": {"num_cpus": 0.01},
-                "autoscaling_config": {"min_replicas": count, "max_replicas": count},
-            }
-            for name, count in (("TorchClassifier", 1), ("OnnxClassifier", replicas))
-        ),
-    ]
-    application = {"name": "sentiment", "deployments": deployments}
-    return load(
-        BASE,
-        LOCAL,
-        {
-            "http_options": {"port": port},
-            "applications": [{**application, "import_path": "benchmarks.stub:build"}],
-        },
-    )
-
-
-def main() -> int:
-    """Serve until SIGTERM."""
-    given = Given.read()
-    ours.serve(config(given.port, int(os.environ[REPLICAS])), given.model)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

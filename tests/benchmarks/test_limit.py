@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -59,21 +59,24 @@ class Sleeper:
 
 def test_the_best_set_up_of_each_way_is_kept() -> None:
     backends = {1: Sleeper(1), 2: Sleeper(2)}
-    found = limit.candidates(backends, TEXTS[:32], 2, 5.0, "model", "int8")
+    found = limit.candidates(backends, TEXTS[:32], 2, 0.02, "model", "int8")
     assert len(found) == len(limit.SETUPS) * (1 + 3 * len(limit.BATCHES))
     assert {len(one.rates) for one in found} == {2}
     best = {one.way: one for one in limit.best(found)}
     assert list(best) == ["one at a time", "window 16", "window 64", "sorted"]
     assert best["one at a time"].batch == 1
     assert best["sorted"].batch > 1
+    alone = Candidate("model", "int8", limit.ALONE, 2, 1, 1, [900.0])
+    windowed = Candidate("model", "int8", "window 16", 2, 1, 4, [800.0])
+    assert limit.best([alone, windowed])[1] == replace(alone, way="window 16")
 
 
-def test_a_slow_candidate_is_ended_and_its_rate_is_right() -> None:
-    batches = [[text] for text in TEXTS]
+@pytest.mark.parametrize("texts", [2, 101])
+def test_every_candidate_has_the_same_time_however_many_batches(texts: int) -> None:
     start = time.perf_counter()
-    rate = limit.speed(Sleeper(1), batches, 2, seconds=0.02)
-    assert time.perf_counter() - start < 0.1
-    assert rate < 2 / 0.0012
+    rate = limit.speed(Sleeper(1), [[text] for text in TEXTS[:texts]], 2, seconds=0.05)
+    assert 0.05 <= time.perf_counter() - start < 0.5
+    assert 0 < rate < 2 / 0.0012
 
 
 def test_the_table_names_what_each_limit_was_reached_with() -> None:

@@ -1,6 +1,7 @@
 """The load generator, against a server in the same loop."""
 
 import json
+import time
 
 import pytest
 
@@ -35,6 +36,16 @@ async def test_a_slow_server_is_waited_for_but_not_for_ever() -> None:
         assert result.requests >= 4
         result = await load.run(url, BODIES, 2, 0.01, least=1000, longest=0.25)
         assert 0.25 <= result.seconds < 1
+
+
+async def test_what_is_still_due_at_the_end_may_be_dropped() -> None:
+    async with serving(delay=0.3) as (_, url):
+        start = time.perf_counter()
+        dropped = await load.run(url, BODIES, 2, 0.05, patience=0)
+        assert time.perf_counter() - start < 0.3
+        late = await load.run(url, BODIES, 2, 0.05, patience=0.01)
+    assert dropped.errors == 0
+    assert late.errors == 2
 
 
 async def test_texts_a_second_count_the_texts_of_a_request() -> None:

@@ -3,7 +3,7 @@
 import os
 import time
 
-from benchmarks import stub
+from benchmarks import stub, stub_server
 from serve_app.serve_config import least_cpus
 
 
@@ -18,7 +18,7 @@ def test_a_text_takes_its_cost_and_no_cpu() -> None:
 
 
 def test_the_configuration_has_so_many_replicas_of_one_deployment_and_fits_everywhere() -> None:
-    config = stub.config(8000, 32)
+    config = stub_server.config(8000, 32)
     (application,) = config["applications"]
     counts = {
         deployment["name"]: deployment["autoscaling_config"]["min_replicas"]

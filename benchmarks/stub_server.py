@@ -1,0 +1,55 @@
+"""The service with a stub for its models, in a process of its own, as `peers.ours` is.
+
+Imports no Ray: its environment must be in place before (see `local_cluster`).
+"""
+
+import os
+import sys
+from typing import Any
+
+from benchmarks.peers import ours
+from benchmarks.peers.classifier import Given
+from serve_app.serve_config import BASE, LOCAL, Config, load
+
+COST_MS = "BENCH_COST_MS"
+REPLICAS = "BENCH_REPLICAS"
+
+
+def config(port: int, replicas: int) -> Config:
+    """The local configuration with so many replicas of the ONNX deployment, and the stub in it.
+
+    One worker a replica and one text a batch: a replica's rate is then 1 / cost, whatever waits.
+    """
+    user = {"workers": 1, "threads": 1, "batch_texts": 1}
+    deployments: list[dict[str, Any]] = [
+        {"name": "Ingress", "ray_actor_options": {"num_cpus": 0.01}},
+        *(
+            {
+                "name": name,
+                "user_config": user,
+                "ray_actor_options": {"num_cpus": 0.01},
+                "autoscaling_config": {"min_replicas": count, "max_replicas": count},
+            }
+            for name, count in (("TorchClassifier", 1), ("OnnxClassifier", replicas))
+        ),
+    ]
+    application = {"name": "sentiment", "deployments": deployments}
+    return load(
+        BASE,
+        LOCAL,
+        {
+            "http_options": {"port": port},
+            "applications": [{**application, "import_path": "benchmarks.stub:build"}],
+        },
+    )
+
+
+def main() -> int:
+    """Serve until SIGTERM."""
+    given = Given.read()
+    ours.serve(config(given.port, int(os.environ[REPLICAS])), given.model)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
