@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
+
 from benchmarks.catalog import Answer, Setup
 from benchmarks.graphs import CACHE, Precision, graph, hub_folder
 from benchmarks.peers.classifier import Given
@@ -106,6 +108,11 @@ class Server:
     ) -> None:
         self._family.end()
         self._process.wait()
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """All of its processes that live."""
+        return self._family.processes
 
     def ask(self, texts: Sequence[str], timeout: float = 60.0) -> list[Answer]:
         """The best label and score of each text.

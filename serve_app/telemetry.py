@@ -27,10 +27,12 @@ class Metric:
 
 REQUESTS = Metric(
     "sentiment_requests",
-    "Inference requests by backend, status and the way their client identified itself.",
-    ("backend", "status", "client"),
+    "Inference requests by route, backend, status and the way their client identified itself; a"
+    " stream when it ends, by what ended it (499: its client hung up).",
+    ("route", "backend", "status", "client"),
 )
 TEXTS = Metric("sentiment_texts", "Texts answered.", ("backend",))
+BAD_ROWS = Metric("sentiment_stream_bad_rows", "Rows answered with an error.", ("backend",))
 QUEUE = Metric("sentiment_queue_ms", "Time that a request's last text waited.", ("backend",), MS)
 TOKENIZE = Metric("sentiment_tokenize_ms", "Time that its call was tokenized in.", ("backend",), MS)
 INFERENCE = Metric("sentiment_inference_ms", "Time of its batch in the model.", ("backend",), MS)
@@ -57,8 +59,8 @@ BATCH_SIZE = Metric(
 TOKENS = Metric("sentiment_tokens", "Tokens given to the model, padding left out.", ("backend",))
 
 METRICS = (
-    REQUESTS, TEXTS, QUEUE, TOKENIZE, INFERENCE, TRUNCATED, REFUSED, ESCALATIONS, FAILOVERS,
-    SHADOWED, SHADOW_OVER, SHADOW_SKIPPED, BATCH_SIZE, TOKENS,
+    REQUESTS, TEXTS, BAD_ROWS, QUEUE, TOKENIZE, INFERENCE, TRUNCATED, REFUSED, ESCALATIONS,
+    FAILOVERS, SHADOWED, SHADOW_OVER, SHADOW_SKIPPED, BATCH_SIZE, TOKENS,
 )  # fmt: skip
 
 

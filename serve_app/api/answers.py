@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serve_app.api.client import Client
 from serve_app.api.errors import (
     MODEL_FAILED,
     NOT_READY,
@@ -49,11 +50,15 @@ A = TypeVar("A", bound=Asked)
 async def respond(
     gateway: Gateway,
     backend: str,
+    route: str,
     request: Request,
     read: Callable[[Request], Awaitable[A]],
     render: Callable[[A, Answers], Rendered],
 ) -> Response:
     """The one way of every inference request; protocols differ in how they read and render.
+
+    Args:
+        route: the protocol's name in the metrics.
 
     Raises:
         ProblemError: 401, 403, 4xx as `read` finds, 429, 500 the model failed on a text, 503, 504.
@@ -65,17 +70,15 @@ async def respond(
         kind = client.kind
         asked = await read(request)
         drawn = await gateway.quota.draw(client, len(asked.texts))
-        answers = await answer(gateway, backend, asked.texts)
+        answers = await answer(gateway, backend, asked.texts, client)
         for index, message in answers.errors.items():
             raise ProblemError(MODEL_FAILED, f"{message}.", field=f"{asked.field}[{index}]")
     except ProblemError as problem:
-        note = gateway.telemetry.note
-        note(REQUESTS, backend=backend, status=str(problem.kind.status), client=kind)
-        if problem.kind is QUOTA:
-            note(REFUSED, client=kind)
+        count(gateway, route, backend, problem.kind.status, kind)
         raise
     rendered = render(asked, answers)
-    _note(gateway, backend, kind, answers)
+    count(gateway, route, backend, 200, kind)
+    observe(gateway, backend, answers)
     gateway.shadow.follow(asked.texts, answers, request.headers.get("x-request-id", ""))
     return Response(
         rendered.content,
@@ -84,10 +87,18 @@ async def respond(
     )
 
 
-def _note(gateway: Gateway, backend: str, client: str, answers: Answers) -> None:
+def count(gateway: Gateway, route: str, backend: str, status: int, client: str) -> None:
+    """Count a request that has ended with a status."""
     note = gateway.telemetry.note
-    note(REQUESTS, backend=backend, status="200", client=client)
-    note(TEXTS, len(answers.logits), backend=backend)
+    note(REQUESTS, route=route, backend=backend, status=str(status), client=client)
+    if status == QUOTA.status:
+        note(REFUSED, client=client)
+
+
+def observe(gateway: Gateway, backend: str, answers: Answers) -> None:
+    """Count the texts that were answered, and note how long it took."""
+    note = gateway.telemetry.note
+    note(TEXTS, len(answers.logits) - len(answers.errors), backend=backend)
     note(QUEUE, answers.queue, backend=backend)
     note(TOKENIZE, answers.tokenize, backend=backend)
     note(INFERENCE, answers.inference, backend=backend)
@@ -95,8 +106,21 @@ def _note(gateway: Gateway, backend: str, client: str, answers: Answers) -> None
         note(TRUNCATED, answers.truncated, backend=backend)
 
 
-async def answer(gateway: Gateway, backend: str, texts: list[str]) -> Answers:
-    """Have the texts answered by a backend.
+async def answer(gateway: Gateway, backend: str, texts: list[str], client: Client) -> Answers:
+    """Have texts answered that were drawn from the client's quota.
+
+    Raises:
+        ProblemError: 503 overloaded or not ready, 504 timed out; the quota has them back then.
+    """
+    try:
+        return await infer(gateway, backend, texts)
+    except ProblemError:
+        await gateway.quota.give_back(client, len(texts))
+        raise
+
+
+async def infer(gateway: Gateway, backend: str, texts: list[str]) -> Answers:
+    """Have texts answered by a backend.
 
     Raises:
         ProblemError: 503 overloaded or not ready, 504 timed out.

@@ -99,7 +99,7 @@ def router(gateway: Gateway) -> APIRouter:
 
     def add(backend: str) -> None:
         async def endpoint(request: Request) -> Response:
-            return await respond(gateway, backend, request, read, render)
+            return await respond(gateway, backend, "huggingface", request, read, render)
 
         routes.add_api_route(
             f"/{backend}",

@@ -33,7 +33,7 @@ def endpoints(gateway: Gateway) -> dict[str, Endpoint]:
 
     def endpoint(backend: str) -> Endpoint:
         async def infer(request: Request) -> Response:
-            return await respond(gateway, backend, request, read, render)
+            return await respond(gateway, backend, "infer", request, read, render)
 
         return infer
 

@@ -95,12 +95,14 @@ class Quota:
         if self._limit is None:
             return
         deadline = time.monotonic() + patience
-        while texts:
-            part = min(texts, self._limit.amount)
+        drawn = 0
+        while drawn < texts:
+            part = min(texts - drawn, self._limit.amount)
             verdict = await self.take(client, part)
             if verdict.granted:
-                texts -= part
+                drawn += part
             elif time.monotonic() + verdict.retry_after > deadline:
+                await self.give_back(client, drawn)
                 raise self._exceeded(verdict, part)
             else:
                 await asyncio.sleep(verdict.retry_after)
@@ -137,6 +139,20 @@ class Quota:
                 return self._uncounted()
             self._back()
             return verdict
+
+    async def give_back(self, client: Client, texts: int) -> None:
+        """Undo a draw whose texts were not answered, as far as its window is the current one."""
+        if self._limit is None or not texts or self._fault:
+            return
+        try:
+            async with self._connections, asyncio.timeout(self._timeout):
+                _, _, now, _ = await self._storage.get_sliding_window(
+                    self._limit.key_for(client.id), self._length
+                )
+                if now:
+                    await self._limiter.hit(self._limit, client.id, cost=-min(texts, now))
+        except (RedisError, OSError, TimeoutError) as error:
+            self._away(error)
 
     async def state(self) -> tuple[bool, str]:
         """Whether texts are let in, and a sentence if they are not counted as they should be."""

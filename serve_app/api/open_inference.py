@@ -101,7 +101,7 @@ def router(gateway: Gateway) -> APIRouter:
             outputs = [Output(key, values[key], binary) for key, binary in asked.outputs.items()]
             return Rendered(*join({"model_name": name, **asked.head}, outputs))
 
-        return await respond(gateway, name, request, ask, render)
+        return await respond(gateway, name, "open_inference", request, ask, render)
 
     async def ask(request: Request) -> _Asked:
         length = request.headers.get(HEADER)

@@ -55,6 +55,22 @@ def stream_body(*media_types: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}, NEEDS: "stream"}
 
 
+def query(**parameters: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    """Optional parameters that the route reads itself: name to description and schema."""
+    return {
+        "parameters": [
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "description": description,
+                "schema": schema,
+            }
+            for name, (description, schema) in parameters.items()
+        ]
+    }
+
+
 def body(model: type[BaseModel]) -> dict[str, Any]:
     """A required JSON body that is described by `model` and read by the route itself."""
     content = {"application/json": {"schema": reference(model)}}

@@ -17,7 +17,8 @@ class SpoolFullError(Exception):
 class Spool:
     """Bytes in order, written and read by two tasks of one event loop.
 
-    Writes go to the page cache and are not worth a thread.
+    The file is a ring: what comes after its end goes to its beginning, so that it never takes more
+    disk than may wait. Writes go to the page cache and are not worth a thread.
 
     Args:
         limit: bytes that may wait.
@@ -50,9 +51,11 @@ class Spool:
             self._file.seek(0)
             self._file.truncate()
             self._written = self._read = 0
-        self._file.seek(self._written)
-        self._file.write(piece)
-        self._written += len(piece)
+        fits = self._until_end(self._written)
+        for part in (piece[:fits], piece[fits:]):
+            self._file.seek(self._written % self._limit)
+            self._file.write(part)
+            self._written += len(part)
         self._changed.set()
 
     def end(self, failure: Exception | None = None) -> None:
@@ -74,10 +77,14 @@ class Spool:
                 return b""
             self._changed.clear()
             await self._changed.wait()
-        self._file.seek(self._read)
-        piece = self._file.read(min(READ_BYTES, self.waiting))
+        self._file.seek(self._read % self._limit)
+        piece = self._file.read(min(READ_BYTES, self.waiting, self._until_end(self._read)))
         self._read += len(piece)
         return piece
+
+    def _until_end(self, position: int) -> int:
+        """Bytes from a position to the end of the ring."""
+        return self._limit - position % self._limit
 
     def close(self) -> None:
         """Give the disk back."""

@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serve_app.api.answers import answer
+from serve_app.api.answers import count, infer, observe
 from serve_app.api.client import Client
 from serve_app.api.errors import (
     INVALID,
@@ -28,11 +28,13 @@ from serve_app.api.errors import (
     ProblemError,
 )
 from serve_app.api.gateway import Gateway
-from serve_app.api.openapi import STREAM_HEADERS, problems, stream_body
+from serve_app.api.openapi import STREAM_HEADERS, problems, query, stream_body
 from serve_app.api.rows import CsvRows, NdjsonRows, Row
 from serve_app.api.schemas import each_once
 from serve_app.api.spool import Spool, SpoolFullError
+from serve_app.dispatcher import Answers
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply
+from serve_app.telemetry import BAD_ROWS
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
@@ -42,6 +44,17 @@ PIECES = 4
 """Pieces that are with the model at the same time."""
 PATIENCE_S = 60.0
 """How long a piece is tried again while the model is overloaded or away."""
+LONGEST_OFFSET = 18
+"""Digits."""
+HUNG_UP = 499
+"""In the metrics, the status of a stream whose client hung up."""
+PARAMETERS = query(
+    text_column=("The CSV column with the texts.", {"type": "string"}),
+    offset=(
+        "Rows to skip: those already answered.",
+        {"type": "integer", "minimum": 0, "maximum": 10**LONGEST_OFFSET - 1, "default": 0},
+    ),
+)
 
 
 def router(gateway: Gateway) -> APIRouter:
@@ -49,24 +62,15 @@ def router(gateway: Gateway) -> APIRouter:
     routes = APIRouter()
 
     def add(backend: str) -> None:
-        async def endpoint(
-            request: Request,
-            text_column: str | None = Query(None, description="The CSV column with the texts."),
-            offset: int = Query(0, ge=0, description="Rows to skip: those already answered."),
-        ) -> Response:
-            client = await gateway.authenticate(request, scope="stream")
-            each_once(request.query_params)
-            media = request.headers.get("content-type", "").split(";")[0].strip().lower()
-            if media not in (NDJSON, CSV):
-                raise ProblemError(
-                    MEDIA, f"Content-Type is {media or 'empty'}; send {NDJSON} or {CSV}."
-                )
-            if media == CSV and not text_column:
-                raise ProblemError(
-                    INVALID, "A CSV needs ?text_column=, the column's name.", field="text_column"
-                )
-            column = text_column if media == CSV else None
-            return _Stream(gateway, client, backend, column, offset)
+        async def endpoint(request: Request) -> Response:
+            kind = "unknown"
+            try:
+                client = await gateway.authenticate(request, scope="stream")
+                kind = client.kind
+                return _Stream(gateway, client, backend, *_asked(request))
+            except ProblemError as problem:
+                count(gateway, "stream", backend, problem.kind.status, kind)
+                raise
 
         routes.add_api_route(
             f"/{backend}/stream",
@@ -85,12 +89,34 @@ def router(gateway: Gateway) -> APIRouter:
                 },
                 **problems(400, 405, 415, 422),
             },
-            openapi_extra=stream_body(NDJSON, CSV),
+            openapi_extra={**stream_body(NDJSON, CSV), **PARAMETERS},
         )
 
     for backend in gateway.dispatchers:
         add(backend)
     return routes
+
+
+def _asked(request: Request) -> tuple[str | None, int]:
+    """The CSV's column of texts, None for NDJSON, and the rows to skip.
+
+    Raises:
+        ProblemError: 415 another type, 422 a query that is not valid.
+    """
+    media = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media not in (NDJSON, CSV):
+        raise ProblemError(MEDIA, f"Content-Type is {media or 'empty'}; send {NDJSON} or {CSV}.")
+    asked = request.query_params
+    each_once(asked)
+    offset = asked.get("offset", "0")
+    if not (offset.isascii() and offset.isdecimal() and len(offset) <= LONGEST_OFFSET):
+        raise ProblemError(INVALID, "`offset` must be a whole number from 0.", field="offset")
+    column = asked.get("text_column")
+    if media == CSV and not column:
+        raise ProblemError(
+            INVALID, "A CSV needs ?text_column=, the column's name.", field="text_column"
+        )
+    return (column if media == CSV else None), int(offset)
 
 
 class _Stream(Response):
@@ -118,6 +144,7 @@ class _Stream(Response):
         self._function = DEFAULT_FUNCTION[gateway.manifest.problem_type]
         self._rows = 0
         self._errors = 0
+        self._status = HUNG_UP
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         spool = Spool(self._gateway.settings.max_spool_bytes)
@@ -133,6 +160,7 @@ class _Stream(Response):
                 task.cancel()
             await asyncio.gather(writing, reading, return_exceptions=True)
             spool.close()
+            count(self._gateway, "stream", self._backend, self._status, self._client.kind)
 
     async def _read(self, receive: Receive, spool: Spool, writing: "asyncio.Task[None]") -> None:
         """Spool the upload; afterwards, wait for the client to hang up and end the work."""
@@ -181,6 +209,7 @@ class _Stream(Response):
             "texts_per_second": round(self._rows / seconds, 1),
         }
         last = {"summary": summary} if error is None else {"error": error, "summary": summary}
+        self._status = 200 if error is None else error["status"]
         await send({"type": "http.response.body", "body": orjson.dumps(last) + b"\n"})
 
     async def _answers(self, spool: Spool) -> AsyncIterator[bytes]:
@@ -234,9 +263,15 @@ class _Stream(Response):
     async def _answer(self, rows: list[Row]) -> bytes:
         texts = [row.text for row in rows if row.text is not None]
         lines: list[dict[str, Any]] = []
-        await self._gateway.quota.draw_patiently(self._client, len(texts), PATIENCE_S)
-        answers = await self._try(texts) if texts else None
+        quota = self._gateway.quota
+        await quota.draw_patiently(self._client, len(texts), PATIENCE_S)
+        try:
+            answers = await self._try(texts) if texts else None
+        except ProblemError:
+            await quota.give_back(self._client, len(texts))
+            raise
         if answers is not None:
+            observe(self._gateway, self._backend, answers)
             scores = apply(answers.logits, self._function)
             best = scores.argmax(axis=1).tolist()
             values = scores.max(axis=1).tolist()
@@ -252,10 +287,13 @@ class _Stream(Response):
                 lines.append({"id": row.id, "label": self._labels[best[at]], "score": values[at]})
             at += 1
         self._rows += len(lines)
-        self._errors += sum("error" in line for line in lines)
+        errors = sum("error" in line for line in lines)
+        if errors:
+            self._errors += errors
+            self._gateway.telemetry.note(BAD_ROWS, errors, backend=self._backend)
         return b"".join(orjson.dumps(line) + b"\n" for line in lines)
 
-    async def _try(self, texts: list[str]) -> Any:
+    async def _try(self, texts: list[str]) -> Answers:
         """Have a piece answered, waiting while the model is overloaded or away.
 
         Raises:
@@ -265,7 +303,7 @@ class _Stream(Response):
         pause = 0.05
         while True:
             try:
-                return await answer(self._gateway, self._backend, texts)
+                return await infer(self._gateway, self._backend, texts)
             except ProblemError:
                 if time.monotonic() > deadline:
                     raise

@@ -208,6 +208,26 @@ async def test_a_list_larger_than_the_quota_is_told_that_it_can_never_pass() -> 
     assert answer.headers["RateLimit-Policy"] == '"texts";q=3;w=3600;qu="texts"'
 
 
+async def test_texts_that_were_not_answered_are_given_back() -> None:
+    world = World(quota="10/hour", timeout_s=0.01)
+    world.may_answer.clear()
+    async with client(world.app) as http:
+        for body in ({"input": "alone"}, {"input": ["one", "two", "three"]}):
+            answer = await http.post("/onnx/infer", json=body)
+            assert answer.status_code == 504
+        world.may_answer.set()
+        answer = await http.post("/onnx/infer", json={"input": ["text"] * 10})
+    assert answer.status_code == 200
+    assert rate(answer.headers)[0] == 0
+
+
+async def test_no_more_is_given_back_than_the_window_has() -> None:
+    counted = quota("10/hour")
+    await counted.give_back(A, 5)
+    assert (await counted.take(A, 10)).granted
+    assert not (await counted.take(A, 1)).granted
+
+
 async def test_a_stream_draws_as_it_goes() -> None:
     world = World(quota="20/second")
     lines = b'{"input": "a"}\n' * 25
@@ -273,6 +293,16 @@ async def test_replicas_count_together_in_redis(redis: RedisServer) -> None:
     assert sum(verdict.granted for verdict in verdicts) == 33
     assert {rate((await replica.take(A, 2)).headers)[0] for replica in replicas} == {1}
     assert rate((await replicas[0].take(B, 1)).headers)[0] == 99
+
+
+@needs_redis
+@pytest.mark.system
+async def test_redis_has_back_what_was_not_answered(redis: RedisServer) -> None:
+    it = quota("10/hour", quota_redis=redis.url)
+    assert (await it.take(A, 10)).granted
+    await it.give_back(A, 4)
+    assert not (await it.take(A, 5)).granted
+    assert (await it.take(A, 4)).granted
 
 
 @needs_redis

@@ -1,4 +1,5 @@
 import asyncio
+import os
 
 import pytest
 from hypothesis import given
@@ -12,13 +13,15 @@ def test_what_goes_in_comes_out_in_order(steps: list[bytes | None]) -> None:
     """A piece is a write, None a read."""
 
     async def go() -> tuple[bytes, bytes]:
-        spool = Spool(10_000_000)
+        spool = Spool(250_000)
         wrote, read = b"", b""
         for step in steps:
             if step is None:
                 if spool.waiting:
                     read += await spool.read()
             else:
+                while spool.waiting + len(step) > 250_000:
+                    read += await spool.read()
                 spool.write(step)
                 wrote += step
         spool.end()
@@ -48,6 +51,16 @@ async def test_the_limit_is_on_what_waits() -> None:
     spool.write(b"12345678")
     with pytest.raises(SpoolFullError):
         spool.write(b"123")
+
+
+async def test_the_file_is_no_longer_than_what_may_wait() -> None:
+    spool = Spool(100)
+    spool.write(b"x" * 60)
+    for _ in range(50):  # the reader never catches up
+        spool.write(b"y" * 40)
+        await spool.read()
+        spool.write(b"z" * (100 - spool.waiting - 40))
+    assert os.fstat(spool._file.fileno()).st_size <= 100
 
 
 async def test_a_failure_is_told_after_what_was_written() -> None:

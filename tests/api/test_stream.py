@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.types import ASGIApp, Message
 
+from serve_app.api.client import ANONYMOUS
+from serve_app.api.keys import Records, write
+from serve_app.telemetry import BAD_ROWS, REQUESTS, TEXTS, Metric
 from tests.api.world import World
 
 Answer = dict[str, Any]
@@ -189,3 +193,61 @@ async def test_a_csv_without_the_column_ends_with_422(world: World) -> None:
     await talk.message()
     (last,) = await talk.rest()
     assert last["error"]["status"] == 422
+
+
+def ended(world: World) -> list[dict[str, str]]:
+    """The tags of the requests that were counted."""
+    return [tags for metric, _, tags in world.notes.noted if metric is REQUESTS]
+
+
+def counted(world: World, metric: Metric) -> float:
+    return sum(value for noted, value, _ in world.notes.noted if noted is metric)
+
+
+async def test_a_stream_and_its_rows_are_counted(world: World) -> None:
+    talk = Conversation(world.app)
+    talk.send(rows(*["text"] * 100) + b"oops\n", more=False)
+    await talk.message()
+    await talk.rest()
+    await talk.task
+    assert ended(world) == [
+        {"route": "stream", "backend": "onnx", "status": "200", "client": "anonymous"}
+    ]
+    assert counted(world, TEXTS) == 100
+    assert counted(world, BAD_ROWS) == 1
+
+
+async def test_a_stream_that_is_refused_or_left_is_counted(world: World) -> None:
+    talk = Conversation(world.app, "offset=x")
+    talk.send(b"", more=False)
+    assert (await talk.message())["status"] == 422
+    talk = Conversation(world.app)
+    await talk.message()
+    talk.hang_up()
+    await talk.task
+    assert [tags["status"] for tags in ended(world)] == ["422", "499"]
+
+
+async def test_who_may_not_stream_is_not_told_what_is_wrong_with_the_query(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    write(file, Records(keys=()))
+    world = World(auth="api-key", api_keys=file)
+    talk = Conversation(world.app, "offset=x")
+    talk.send(b"", more=False)
+    assert (await talk.message())["status"] == 401
+    assert ended(world)[0]["client"] == "unknown"
+
+
+async def test_rows_that_were_not_answered_are_given_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve_app.api.stream.PATIENCE_S", 0.0)
+    world = World(quota="100/hour", timeout_s=0.01)
+    world.may_answer.clear()
+    talk = Conversation(world.app)
+    talk.send(rows(*["text"] * 60), more=False)
+    await talk.message()
+    (last,) = await talk.rest()
+    assert last["error"]["status"] == 504
+    verdict = await world.gateway.quota.take(ANONYMOUS, 100)
+    assert verdict.granted

@@ -17,6 +17,7 @@ from serve_app.messages import Call, Reply
 from serve_app.settings import Settings
 from serve_app.shadow import Shadow
 from serve_app.telemetry import Silent
+from tests.notes import Notes
 
 MEASURED = Measured(texts=64, flips=0, max_difference=0, mean_difference=0, batch_drift=0)
 MANIFEST = Manifest(
@@ -38,6 +39,7 @@ class World:
     """An app to ask, and what its replica saw. Its logits are [0, length of the text / 10]."""
 
     def __init__(self, manifest: Manifest = MANIFEST, **settings: Any) -> None:
+        self.notes = Notes()
         self.calls = 0
         self.texts = 0
         self.may_answer = asyncio.Event()
@@ -68,7 +70,7 @@ class World:
             config_hash="0" * 12,
             dispatchers={**dispatchers, "auto": auto},
             describe=dict.fromkeys(dispatchers, self._describe),
-            telemetry=Silent(),
+            telemetry=self.notes,
             shadow=Shadow(dispatchers, manifest.problem_type, Silent(), share=0.0, bound=0.1),
             snapshot=self._describe,
         )
