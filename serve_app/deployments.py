@@ -16,6 +16,7 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
+from serve_app import tracing
 from serve_app.api.app import create_app
 from serve_app.api.gateway import Gateway
 from serve_app.auto import Auto
@@ -92,7 +93,7 @@ class Classifier:
 
     async def infer(self, call: Call) -> Reply:
         """Answer every text of a call; one that fails does not fail its neighbours."""
-        start = time.perf_counter()
+        start, begun = time.perf_counter(), time.time_ns()
         if call.waiting:
             self._told[call.ingress] = (start, call.waiting)
         else:
@@ -106,7 +107,10 @@ class Classifier:
         self._telemetry.note(TOKENS, sum(map(len, encoded)), backend=backend)
         if isinstance(scored[0], Scored):
             self._telemetry.note(BATCH_SIZE, scored[0].batch_size, backend=backend)
-        return _reply(self._name, encoded, scored, len(self._artifacts.manifest.labels), tokenize)
+        reply = _reply(self._name, encoded, scored, len(self._artifacts.manifest.labels), tokenize)
+        if call.traces:
+            _trace(backend, call, reply, begun)
+        return reply
 
     async def describe(self) -> dict[str, Any]:
         """How this replica runs the model, for `/info` and `/cluster`."""
@@ -182,6 +186,22 @@ def _reply(
         reply.inference[row] = result.inference * 1000
         reply.batch_size[row] = result.batch_size
     return reply
+
+
+def _trace(backend: str, call: Call, reply: Reply, begun: int) -> None:
+    """A span for each traced request of a call, in that request's own trace."""
+    last = -1
+    for texts, parent in zip(call.requests, call.traces, strict=True):
+        last += len(texts)
+        if parent:
+            said = {
+                "sentiment.texts": len(texts),
+                "sentiment.batch_size": int(reply.batch_size[last]),
+                "sentiment.queue_ms": float(reply.queue[last]),
+                "sentiment.tokenize_ms": reply.tokenize,
+                "sentiment.inference_ms": float(reply.inference[last]),
+            }
+            tracing.record(f"classify {backend}", parent, begun, time.time_ns(), said)
 
 
 class TorchClassifier(Classifier):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from serve_app import tracing
 from serve_app.engine.fair_queue import FairQueue
 from serve_app.messages import Call, Floats, Reply
 
@@ -58,7 +59,7 @@ class Answers:
 
 
 class _Request:
-    __slots__ = ("answers", "backend", "future", "left", "since", "texts")
+    __slots__ = ("answers", "backend", "future", "left", "since", "texts", "trace")
 
     def __init__(
         self, texts: Sequence[str], future: "asyncio.Future[Answers]", backend: str
@@ -69,6 +70,7 @@ class _Request:
         self.left = len(texts)
         self.since = time.perf_counter()
         self.answers: Answers | None = None
+        self.trace = tracing.current()
 
     def fill(self, index: int, reply: Reply, row: int, waited: float) -> None:
         if self.answers is None:
@@ -163,7 +165,10 @@ class Dispatcher:
                 return
             items = self._take()
             if items:
-                task = asyncio.get_running_loop().create_task(self._carry(items))
+                traces = (request.trace for request, _ in items if request.trace)
+                task = asyncio.get_running_loop().create_task(
+                    self._carry(items), context=tracing.within(next(traces, ""))
+                )
                 self._in_flight.add(task)
                 task.add_done_callback(self._landed)
 
@@ -188,6 +193,7 @@ class Dispatcher:
             requests=[[request.texts[i] for i in indices] for request, indices in items],
             ingress=self._ingress,
             waiting=len(self._queue) / self.replicas,
+            traces=tuple(r.trace for r, _ in items) if any(r.trace for r, _ in items) else (),
         )
         try:
             reply = await self._call(call)

@@ -6,6 +6,7 @@ REST API, so that what runs here is what the manifests carry.
 
 import os
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -16,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from serve_app import tracing
 from serve_app.serve_config import Config
 
 OBJECT_STORE_BYTES = 100_000_000
@@ -169,10 +171,12 @@ class LocalCluster:
                 **self._environment,
             }
         )
+        os.environ.update(tracing.environment(os.environ))
         import ray
         from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
         host, port = self._dashboard
+        ours = signal.getsignal(signal.SIGTERM)
         ray.init(
             address="local",
             num_cpus=self._cpus,
@@ -186,6 +190,8 @@ class LocalCluster:
             _temp_dir=str(self._folder),
             namespace="serve",
         )
+        if callable(ours):  # Ray has put its own in place, which ends this process on the spot
+            signal.signal(signal.SIGTERM, ours)
         client = ServeSubmissionClient(f"http://127.0.0.1:{port}")
         client.deploy_applications(self._config)
 

@@ -16,11 +16,14 @@ class Call:
         requests: the texts of each request that has some in this call.
         ingress: who calls.
         waiting: texts that still wait in that ingress for this replica, for the autoscaler.
+        traces: the span of each request as `traceparent`, "" of one that is not traced; empty
+            where none is.
     """
 
     requests: list[list[str]]
     ingress: str
     waiting: float
+    traces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
