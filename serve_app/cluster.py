@@ -9,19 +9,21 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ReplicaState
 
+from serve_app.dispatcher import Dispatcher
+
 APPLICATION = "sentiment"
 TIMEOUT_S = 5.0
 ENDING = (ReplicaState.STOPPING,)
 
 
 async def snapshot(
-    handles: Mapping[str, DeploymentHandle], waiting: Mapping[str, int]
+    handles: Mapping[str, DeploymentHandle], dispatchers: Mapping[str, Dispatcher]
 ) -> dict[str, Any]:
     """Replicas, load and certificates of each backend.
 
     Args:
         handles: of the model deployments, by backend.
-        waiting: texts that this ingress has not had answered yet, by backend.
+        dispatchers: this ingress's, by backend.
     """
     # Serve's own call to the controller blocks.
     status = await asyncio.to_thread(serve.status)
@@ -35,11 +37,17 @@ async def snapshot(
             "status": deployments[handle.deployment_name].status.value,
             "target": sum(n for state, n in states.items() if state not in ENDING),
             "running": states.get(ReplicaState.RUNNING, 0),
-            "waiting_texts": waiting[backend],
-            "ongoing_requests": sum(replica["texts"] for replica in replicas),
+            "waiting_texts": dispatchers[backend].waiting,
+            "ongoing_requests": dispatchers[backend].requests,
             "replicas": replicas,
         }
     return {"at": datetime.now(UTC).isoformat(), "deployments": result}
+
+
+async def texts_in_hand(handles: Mapping[str, DeploymentHandle]) -> int:
+    """Texts that the replicas of all deployments have and have not answered."""
+    described = await asyncio.gather(*(_replicas(handle) for handle in handles.values()))
+    return sum(replica["texts"] for replicas in described for replica in replicas)
 
 
 async def _replicas(handle: DeploymentHandle) -> list[dict[str, Any]]:

@@ -284,7 +284,7 @@ class Ingress:
                 share=settings.shadow_share,
                 bound=settings.shadow_bound,
             ),
-            snapshot=lambda: snapshot(handles, {n: d.waiting for n, d in dispatchers.items()}),
+            snapshot=lambda: snapshot(handles, dispatchers),
         )
         logger.info("ingress %s in process %d", name, os.getpid())
 

@@ -123,6 +123,8 @@ class Dispatcher:
         self._pumping = False
         self.waiting = 0
         """Texts that are not yet answered."""
+        self.requests = 0
+        """Requests that they are of."""
 
     async def infer(self, texts: Sequence[str], within: float) -> Answers:
         """Answer the texts of one request.
@@ -140,6 +142,7 @@ class Dispatcher:
         request = _Request(texts, loop.create_future(), self._backend)
         self._queue.add((request, index) for index in range(len(texts)))
         self.waiting += len(texts)
+        self.requests += 1
         if not self._pumping:  # those that arrive in one turn of the loop go together
             self._pumping = True
             loop.call_soon(self._pump)
@@ -148,6 +151,7 @@ class Dispatcher:
                 return await request.future
         finally:
             self.waiting -= len(texts)
+            self.requests -= 1
 
     @property
     def replicas(self) -> int:

@@ -31,6 +31,10 @@ ENVIRONMENT = {
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # An ingress dies with a request in hand: HAProxy asks another. Inference is idempotent.
+    "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+    # Ray would run replicas and HAProxy at a nice value of 15, below whatever else is busy.
+    "RAY_worker_niceness": "0",
     # Whoever reaches Ray's ports could run code here: they ask for a token.
     "RAY_AUTH_MODE": "token",
 }

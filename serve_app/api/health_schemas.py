@@ -98,7 +98,7 @@ class Info(BaseModel):
 class ReplicaState(BaseModel):
     id: str
     node: str
-    texts: int
+    texts: int = Field(description="Texts in hand, of whatever ingress replica.")
     precision: Precision
     certificate: Certificate
 
@@ -108,8 +108,10 @@ class Deployment(BaseModel):
     status: str
     target: int
     running: int
-    waiting_texts: int
-    ongoing_requests: int
+    waiting_texts: int = Field(
+        description="Not yet answered, in the ingress replica that is asked."
+    )
+    ongoing_requests: int = Field(description="Requests that these texts are of.")
     replicas: list[ReplicaState]
 
 

@@ -9,6 +9,7 @@ import psutil
 from ray import serve
 from ray.serve.schema import ApplicationStatusOverview
 
+from tests.integration.beside import Beside
 from tests.integration.conftest import Service
 from tests.integration.waiting import until
 
@@ -19,7 +20,7 @@ def running(deployment: str) -> int:
 
 
 @contextmanager
-def load(service: Service, backend: str, clients: int) -> Iterator[list[int]]:
+def load(service: Service | Beside, backend: str, clients: int) -> Iterator[list[int]]:
     """Clients that ask without pause; yields the status of every answer."""
     statuses: list[int] = []
     ended = threading.Event()

@@ -105,9 +105,12 @@ def test_balancer_lets_targets_go_no_sooner_than_it_hears_of_it(manifests: list[
     assert int(attributes["deregistration_delay.timeout_seconds"]) <= drain
 
 
+VARIABLE = re.compile(r'(\w+)=(?:"([^"]*)"|(\S+))')
+
+
 def test_image_has_the_environment_of_every_process() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    image = dict(re.findall(r"([A-Z_]+)=(\S+)", text))
+    image = {key: value or quoted for key, quoted, value in VARIABLE.findall(text)}
     # On one machine replicas leave at once; on a cluster they drain.
     wanted = {k: v for k, v in ENVIRONMENT.items() if "DRAINING" not in k}
     assert {key: image.get(key) for key in wanted} == wanted
