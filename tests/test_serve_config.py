@@ -19,6 +19,10 @@ def test_ray_takes_the_configuration(overrides: tuple[Any, ...]) -> None:
     ServeDeploySchema.model_validate(load(BASE, *overrides))
 
 
+def test_serve_ends_no_stream() -> None:
+    assert "request_timeout_s" not in load()["http_options"]
+
+
 @pytest.mark.parametrize("name", ["TorchClassifier", "OnnxClassifier"])
 def test_each_backend_scales_on_its_own_from_one_to_ten(name: str) -> None:
     deployment = deployments(load())[name]

@@ -1,5 +1,6 @@
 """The body of a request: within its limit, of the right type, parsed."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,6 +8,9 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 
 from serve_app.api.errors import MEDIA, NOT_JSON, TOO_LARGE, ProblemError
+
+ARRIVAL_S = 60.0
+"""Within which a body must have arrived."""
 
 
 async def read_json(request: Request, limit: int) -> Any:
@@ -38,7 +42,8 @@ async def read(request: Request, limit: int) -> bytes:
     """The raw body.
 
     Raises:
-        ProblemError: 413, it is longer than `limit` bytes; 415, it is compressed.
+        ProblemError: 413, it is longer than `limit` bytes; 415, it is compressed; 400, it does
+            not come to its end.
     """
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("identity", ""):
@@ -53,13 +58,16 @@ async def read(request: Request, limit: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
     try:
-        async for piece in request.stream():
-            size += len(piece)
-            if size > limit:
-                raise _too_large(limit)
-            pieces.append(piece)
+        async with asyncio.timeout(ARRIVAL_S):
+            async for piece in request.stream():
+                size += len(piece)
+                if size > limit:
+                    raise _too_large(limit)
+                pieces.append(piece)
     except ClientDisconnect:
         raise ProblemError(NOT_JSON, "The client hung up before the body ended.") from None
+    except TimeoutError:
+        raise ProblemError(NOT_JSON, f"The body did not end within {ARRIVAL_S:g} s.") from None
     return b"".join(pieces)
 
 

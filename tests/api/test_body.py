@@ -1,0 +1,44 @@
+"""Bodies that do not come as they should."""
+
+import asyncio
+
+import pytest
+from starlette.requests import Request
+from starlette.types import Message
+
+from serve_app.api.body import read
+from serve_app.api.errors import ProblemError
+
+
+def request(*messages: Message) -> Request:
+    """One whose client sends these and then nothing more."""
+    left = list(messages)
+
+    async def receive() -> Message:
+        if left:
+            return left.pop(0)
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    return Request({"type": "http", "method": "POST", "headers": []}, receive)
+
+
+def part(data: bytes, more: bool) -> Message:
+    return {"type": "http.request", "body": data, "more_body": more}
+
+
+async def test_a_body_comes_in_parts() -> None:
+    assert await read(request(part(b"a", True), part(b"b", False)), 2) == b"ab"
+
+
+async def test_one_that_does_not_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve_app.api.body.ARRIVAL_S", 0.01)
+    with pytest.raises(ProblemError, match="did not end within") as refused:
+        await read(request(part(b"a", True)), 2)
+    assert refused.value.kind.status == 400
+
+
+async def test_a_client_that_hangs_up_is_no_fault_of_the_service() -> None:
+    with pytest.raises(ProblemError) as refused:
+        await read(request(part(b"a", True), {"type": "http.disconnect"}), 2)
+    assert refused.value.kind.status == 400
