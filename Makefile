@@ -15,6 +15,10 @@ install: .venv/installed  ## everything into .venv, at the versions of requireme
 
 .venv/installed: pyproject.toml requirements.lock scripts/install
 	PYTHON=$(PYTHON) scripts/install dev
+	@touch $@ .venv/delivery
+
+.venv/delivery: pyproject.toml requirements.lock scripts/install
+	PYTHON=$(PYTHON) scripts/install delivery
 	@touch $@
 
 run: install  ## install, prepare the model, serve: API :8000, page :8501, dashboard :8265
@@ -73,10 +77,11 @@ manifests: install  ## every overlay into build/manifests, checked; `eks` where 
 	    $(BIN)/python -m serve_app.jobs.manifests eks --output build/manifests/eks.yaml; fi
 	$(BIN)/python -m pytest -q -m "not system" tests/manifests
 
-deploy: install  ## OVERLAY to kubectl's cluster: SERVE and PAGE are its images, ADDRESS its API
+deploy: .venv/delivery  ## OVERLAY to kubectl's cluster: images SERVE, PAGE; URLs ADDRESS, PAGE_ADDRESS
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m serve_app.jobs.deploy $(OVERLAY) --part $(PART) \
 	    $(if $(SERVE),--serve "$(SERVE)") $(if $(PAGE),--page "$(PAGE)") \
-	    $(if $(ADDRESS),--address "$(ADDRESS)")
+	    $(if $(ADDRESS),--address "$(ADDRESS)") \
+	    $(if $(PAGE_ADDRESS),--page-address "$(PAGE_ADDRESS)")
 
 dashboard:  ## the cluster's Ray dashboard on :8265, and the token that it asks for
 	scripts/dashboard

@@ -8,13 +8,13 @@ replicas than this machine has cores can be seen to work.
 import os
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from ray import serve
 from ray.serve import Application
 
 from benchmarks.stub_server import COST_MS
-from serve_app.app import Arguments
 from serve_app.deployments import Classifier, Ingress, ReplicaConfig
 from serve_app.engine.backend import Backend, Encoded
 from serve_app.engine.certificate import Certificate, cpu_name
@@ -61,7 +61,7 @@ class StubClassifier(Classifier):
         return backend, certificate
 
 
-def build(arguments: Arguments) -> Application:
+def build(_: dict[str, Any]) -> Application:
     """`serve_app.app.build` with stubs for the models."""
     model = str(Settings().model.resolve())
     ingress = serve.deployment(serve.ingress()(Ingress))
@@ -69,4 +69,4 @@ def build(arguments: Arguments) -> Application:
         serve.deployment(name=name)(StubClassifier).bind(model)
         for name in ("TorchClassifier", "OnnxClassifier")
     ]
-    return ingress.bind(model, arguments.config_hash, *stubs)
+    return ingress.bind(model, *stubs)

@@ -242,9 +242,7 @@ class OnnxClassifier(Classifier):
 class Ingress:
     """Everything a client sees."""
 
-    def __init__(
-        self, model: str, config_hash: str, torch: DeploymentHandle, onnx: DeploymentHandle
-    ) -> None:
+    def __init__(self, model: str, torch: DeploymentHandle, onnx: DeploymentHandle) -> None:
         settings = Settings()
         name = serve.get_replica_context().replica_id.unique_id
         manifest = Artifacts(model, verify=False).manifest
@@ -273,7 +271,7 @@ class Ingress:
         self._gateway = Gateway(
             settings=settings,
             manifest=manifest,
-            config_hash=config_hash,
+            config_hash="",
             dispatchers={**dispatchers, "auto": auto},
             describe={name: handle.describe.remote for name, handle in handles.items()},
             telemetry=telemetry,
@@ -287,6 +285,10 @@ class Ingress:
             snapshot=lambda: snapshot(handles, dispatchers),
         )
         logger.info("ingress %s in process %d", name, os.getpid())
+
+    def reconfigure(self, config: dict[str, str]) -> None:
+        """Take a changed `user_config`: the hash of the Serve configuration that is applied."""
+        self._gateway.config_hash = config["config_hash"]
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_app(self._gateway)

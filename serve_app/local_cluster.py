@@ -4,6 +4,7 @@
 REST API, so that what runs here is what the manifests carry.
 """
 
+import asyncio
 import os
 import shutil
 import signal
@@ -24,6 +25,9 @@ OBJECT_STORE_BYTES = 100_000_000
 """Requests are small and travel past the object store; Ray would take a third of the memory."""
 
 
+MODELS = ("TorchClassifier", "OnnxClassifier")
+FINISH_S = 20.0
+"""For requests that are under way when the cluster is stopped."""
 ENVIRONMENT = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -84,6 +88,7 @@ class LocalCluster:
         self._dashboard = (dashboard_host, dashboard_port)
         self._cpus = cpus
         self._logs = logs
+        self._up = False
         # Ray and HAProxy put sockets below it, whose paths may have 97 characters.
         self._folder = Path(tempfile.mkdtemp(prefix="sent-", dir="/tmp"))
 
@@ -129,6 +134,7 @@ class LocalCluster:
             status = serve.status().applications.get("sentiment")
             if status is not None:
                 if status.status == ApplicationStatus.RUNNING:
+                    self._up = True
                     return True
                 if status.status == ApplicationStatus.DEPLOY_FAILED:
                     raise ClusterError(f"The application could not be started: {_why(status)}")
@@ -145,7 +151,10 @@ class LocalCluster:
         processes = self.processes
         try:
             if ray.is_initialized():
-                serve.shutdown()
+                if self._up:
+                    asyncio.run(_shut_down_when_quiet())
+                else:
+                    serve.shutdown()
         finally:
             ray.shutdown()
             processes += [p for p in self.processes if p not in processes]
@@ -198,6 +207,22 @@ class LocalCluster:
             signal.signal(signal.SIGTERM, ours)
         client = ServeSubmissionClient(f"http://127.0.0.1:{port}")
         client.deploy_applications(self._config)
+
+
+async def _shut_down_when_quiet() -> None:
+    """End the application once no model has texts in hand, so that requests are answered first."""
+    from ray import serve
+
+    from serve_app.cluster import texts_in_hand
+
+    handles = {name: serve.get_deployment_handle(name, "sentiment") for name in MODELS}
+    deadline = time.monotonic() + FINISH_S
+    quiet = 0
+    while quiet < 2 and time.monotonic() < deadline:  # between two calls there are none either
+        quiet = 0 if await texts_in_hand(handles) else quiet + 1
+        await asyncio.sleep(0.05)
+    await asyncio.to_thread(serve.delete, "sentiment")  # the ingress ends what it is answering
+    await serve.shutdown_async()
 
 
 def _why(status: Any) -> str:

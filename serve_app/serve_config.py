@@ -1,5 +1,6 @@
 """The Serve configuration: `serve_config.yaml` with an override laid over it."""
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ Config = dict[str, Any]
 
 
 def load(base: Path = BASE, *overrides: Path | Config) -> Config:
-    """The configuration as it is applied, with its own hash among the application's arguments.
+    """The configuration as it is applied, with its own hash in it: see `with_hash`.
 
     Mappings are merged key by key; lists of named things (applications, deployments) by name.
     """
@@ -25,10 +26,7 @@ def load(base: Path = BASE, *overrides: Path | Config) -> Config:
         if isinstance(override, Path):
             override = yaml.safe_load(override.read_text(encoding="utf-8"))
         config = merge(config, override)
-    digest = hash_of(config)
-    for application in config["applications"]:
-        application["args"] = {**application.get("args", {}), "config_hash": digest}
-    return config
+    return with_hash(config)
 
 
 def merge(base: Any, override: Any) -> Any:
@@ -53,9 +51,29 @@ def merge(base: Any, override: Any) -> Any:
 
 
 def hash_of(config: Config) -> str:
-    """12 hex digits that change with any value of the configuration, but not with its layout."""
-    text = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    """12 hex digits that change with any value of the configuration, but not with its layout.
+
+    The hash that a configuration has in it does not count.
+    """
+    plain = copy.deepcopy(config)
+    for deployment in _ingresses(plain):
+        deployment.get("user_config", {}).pop("config_hash", None)
+        if not deployment.get("user_config", True):
+            del deployment["user_config"]
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def with_hash(config: Config) -> Config:
+    """The configuration with its own hash in the ingress's `user_config`, for `/info` to show.
+
+    There it is applied in place; a change of the application's arguments restarts every replica.
+    """
+    stamped = copy.deepcopy(config)
+    digest = hash_of(config)
+    for deployment in _ingresses(stamped):
+        deployment["user_config"] = {**deployment.get("user_config", {}), "config_hash": digest}
+    return stamped
 
 
 def least_cpus(config: Config) -> float:
@@ -69,6 +87,15 @@ def least_cpus(config: Config) -> float:
         for deployment in application["deployments"]
     )
     return total
+
+
+def _ingresses(config: Config) -> list[Config]:
+    return [
+        deployment
+        for application in config.get("applications", [])
+        for deployment in application["deployments"]
+        if deployment["name"] == "Ingress"
+    ]
 
 
 def _named(value: Any) -> bool:

@@ -1,11 +1,17 @@
 """Deploy an overlay to the cluster that kubectl speaks to: look, apply, wait, ask, or go back.
 
 Nothing is changed before the secrets, the images, the room on the cluster and the API server's own
-dry run were looked at. What does not come up in time, or does not answer as it should, is rolled
-back to what ran before.
+dry run were looked at. Then come three parts, each of which is rolled back to what ran before where
+it does not come up in time, or does not answer as it should:
+
+- `api`: new images and code, with autoscaling and balancer as they are;
+- `scaling`: autoscaling, bounds of the workers, and the balancer's annotations, the latter two also
+  where the operator would leave them as they are;
+- `page`: the Streamlit page.
 """
 
 import argparse
+import copy
 import json
 import os
 import shutil
@@ -26,9 +32,9 @@ from serve_app.jobs.manifests import (
     ManifestError,
     ray_cpus,
     render,
-    serve_config,
     the,
 )
+from serve_app.serve_config import hash_of, with_hash
 
 NAMESPACE = "sentiment"
 SECRETS = {
@@ -37,8 +43,15 @@ SECRETS = {
     "api-keys": "api-keys",
     "page": "api-key",
 }
+PARTS = ("api", "scaling", "page")
 ROUTES = ("/transformers/infer", "/onnx/infer")
+SERVICE = "sentiment-serve-svc"
 POLL_S = 5.0
+OPENS = """
+import os, sys, urllib.request
+urllib.request.urlopen(os.path.expandvars(sys.argv[1]), timeout=30)
+"""
+API_OF_THE_PAGE = "$SENTIMENT_UI_API_URL/ready"
 
 
 class DeployError(Exception):
@@ -51,10 +64,11 @@ class Options:
 
     Attributes:
         overlay: a folder below kuberay/overlays.
-        part: "api", "page" or "all".
+        part: one of `PARTS`, or "all".
         images: what stands for `sentiment-serve` and `sentiment-ui`.
         address: of the API from here, as through the balancer; None asks nothing.
-        page_address: of the page.
+        page_address: of the page, as through its balancer; a pod of the cluster asks it, since the
+            balancer is internal. None asks nothing.
         timeout_s: until the new cluster answers; a new machine takes one to two minutes of it.
         only_check: look, and change nothing.
     """
@@ -82,6 +96,8 @@ def deploy(options: Options) -> None:
     rest = [m for m in manifests if m not in page]
     if options.part in ("api", "all"):
         _deploy_api(options, rest)
+    if options.part in ("scaling", "all"):
+        _deploy_scaling(options, the(rest, "RayService"))
     if options.part in ("page", "all"):
         _deploy_page(options, page)
 
@@ -107,34 +123,119 @@ def look(options: Options, manifests: list[Manifest]) -> None:
     _say("secrets, images, room and dry run are as they should be")
 
 
+def staged(new: Manifest, running: Manifest | None) -> Manifest:
+    """The new RayService, with the running one's autoscaling, bounds of workers and balancer."""
+    service = copy.deepcopy(new)
+    if running is None:
+        return service
+    spec, old = service["spec"], running["spec"]
+    config, old_config = (yaml.safe_load(each["serveConfigV2"]) for each in (spec, old))
+    (application,), (old_application,) = config["applications"], old_config["applications"]
+    deployments = {each["name"]: each for each in old_application["deployments"]}
+    for deployment in application["deployments"]:
+        before = deployments.get(deployment["name"], deployment)
+        for key in ("autoscaling_config", "num_replicas"):
+            deployment.pop(key, None)
+            if key in before:
+                deployment[key] = before[key]
+    spec["serveConfigV2"] = yaml.safe_dump(with_hash(config), sort_keys=False)
+    groups = {each["groupName"]: each for each in old["rayClusterConfig"]["workerGroupSpecs"]}
+    for group in spec["rayClusterConfig"]["workerGroupSpecs"]:
+        before = groups.get(group["groupName"], group)
+        group |= {key: before[key] for key in ("replicas", "minReplicas", "maxReplicas")}
+    if "serveService" in old:
+        spec["serveService"] = old["serveService"]
+    return service
+
+
 def _deploy_api(options: Options, manifests: list[Manifest]) -> None:
-    before = _get("rayservice", "sentiment")
+    service = the(manifests, "RayService")
+    first = staged(service, _get("rayservice", "sentiment"))
+    wanted = [first if each is service else each for each in manifests]
+    _apply_or_go_back(options, wanted, first, "both routes answer from the new images")
+
+
+def _deploy_scaling(options: Options, service: Manifest) -> None:
+    wanted = [service]
+    if "serveService" in service["spec"]:
+        # The operator makes the Service once and never changes its annotations again.
+        annotations = service["spec"]["serveService"]["metadata"]["annotations"]
+        metadata = {"name": SERVICE, "namespace": NAMESPACE, "annotations": annotations}
+        wanted.append({"apiVersion": "v1", "kind": "Service", "metadata": metadata})
+    _apply_or_go_back(options, wanted, service, "autoscaling and balancer are as configured")
+    _bound_workers(service)
+
+
+def _bound_workers(service: Manifest) -> None:
+    """Give the running cluster its bounds: the operator gives them to new clusters only."""
+    running = _get("rayservice", "sentiment") or {}
+    name = running.get("status", {}).get("activeServiceStatus", {}).get("rayClusterName")
+    groups = service["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    patch = [
+        {"op": "replace", "path": f"/spec/workerGroupSpecs/{number}/{key}", "value": group[key]}
+        for number, group in enumerate(groups)
+        for key in ("minReplicas", "maxReplicas")
+    ]
+    where = ("--namespace", NAMESPACE, "--type", "json")
+    _kubectl("patch", "raycluster", str(name), *where, "--patch", json.dumps(patch))
+
+
+def _apply_or_go_back(
+    options: Options, manifests: list[Manifest], service: Manifest, done: str
+) -> None:
+    before = _live(manifests)
     _kubectl("apply", "--server-side", "-f", "-", given=manifests)
     try:
         _wait_running(options.timeout_s)
         if options.address:
-            digest = serve_config(options.overlay)["applications"][0]["args"]["config_hash"]
-            _ask(options.address, digest)
+            config = yaml.safe_load(service["spec"]["serveConfigV2"])
+            _ask(options.address, hash_of(config), options.timeout_s)
     except DeployError as error:
-        if before is None:
+        if not any(each["kind"] == "RayService" for each in before):
             raise DeployError(
                 f"{error} There was nothing before that could be gone back to."
             ) from None
-        _kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=[_bare(before)])
+        restored = [_bare(each) for each in before]
+        _kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=restored)
         _wait_running(options.timeout_s)
         raise DeployError(f"{error} Rolled back: what ran before runs again.") from None
+    _say(done)
 
 
 def _deploy_page(options: Options, manifests: list[Manifest]) -> None:
+    first = _get("deployment", "page") is None
     _kubectl("apply", "--server-side", "-f", "-", given=manifests)
     try:
         _kubectl("rollout", "status", "deployment/page", "--timeout", f"{options.timeout_s:.0f}s")
+        python = ("--", "python", "-c", OPENS, API_OF_THE_PAGE)
+        _kubectl("exec", "--namespace", NAMESPACE, "deployment/page", *python)
         if options.page_address:
-            _call(f"{options.page_address}/_stcore/health")
+            _ask_from_a_pod(options, f"{options.page_address}/_stcore/health")
     except DeployError as error:
+        if first:
+            raise DeployError(
+                f"The page does not come up: {error} There was nothing before that could be gone"
+                " back to."
+            ) from None
         _kubectl("rollout", "undo", "deployment/page")
         raise DeployError(f"The page does not come up: {error} Rolled back.") from None
-    _say("the page is up")
+    _say("the page is up and reaches the service")
+
+
+def _ask_from_a_pod(options: Options, url: str) -> None:
+    """From outside the namespace, whose policies would hold the request back."""
+    _kubectl(
+        *(
+            "run",
+            f"page-check-{time.time():.0f}",
+            "--namespace",
+            "default",
+            "--image",
+            options.images[IMAGES[1]],
+        ),
+        *("--rm", "--attach", "--quiet", "--restart", "Never", "--pod-running-timeout", "3m"),
+        *("--command", "--", "python", "-c", OPENS, url),
+    )
 
 
 def _wait_running(seconds: float) -> None:
@@ -143,32 +244,39 @@ def _wait_running(seconds: float) -> None:
     while True:
         service = _get("rayservice", "sentiment") or {}
         status = service.get("status", {})
-        conditions = {c["type"]: c["status"] for c in status.get("conditions", [])}
+        state = {c["type"]: c["status"] for c in status.get("conditions", [])}
+        applications = status.get("activeServiceStatus", {}).get("applicationStatuses", {})
+        state |= {name: each["status"] for name, each in applications.items()}
         current = status.get("observedGeneration") == service.get("metadata", {}).get("generation")
         if (
             current
-            and conditions.get("Ready") == "True"
-            and conditions.get("UpgradeInProgress", "False") != "True"
+            and state.get("Ready") == "True"
+            and state.get("UpgradeInProgress", "False") != "True"
+            and state.get("sentiment") == "RUNNING"
         ):
             _say("the RayService is running")
             return
-        if (state := json.dumps(conditions)) != said:
-            said = state
+        if (now := json.dumps(state)) != said:
+            said = now
             _say(f"waiting: {said}")
         if time.monotonic() > deadline:
             raise DeployError(f"The RayService is not running after {seconds:.0f} s: {said}.")
         time.sleep(POLL_S)
 
 
-def _ask(address: str, config_hash: str) -> None:
+def _ask(address: str, config_hash: str, seconds: float) -> None:
     """Both routes answer, and what answers is what was deployed."""
+    deadline = time.monotonic() + seconds
+    while (seen := json.loads(_call(f"{address}/info")).get("config_hash")) != config_hash:
+        if time.monotonic() > deadline:
+            raise DeployError(
+                f"/info shows the configuration {seen}, and {config_hash} was deployed."
+            )
+        time.sleep(POLL_S)
     for route in ROUTES:
         answer = json.loads(_call(address + route, {"input": "A lovely film."}))
         if not answer or "label" not in answer[0]:
             raise DeployError(f"{route} answers {answer!r}.")
-    seen = json.loads(_call(f"{address}/info")).get("config_hash")
-    if seen != config_hash:
-        raise DeployError(f"/info shows the configuration {seen}, and {config_hash} was deployed.")
     _say("both routes answer with the new configuration")
 
 
@@ -236,9 +344,8 @@ def _exists(image: str) -> bool:
 
 def _bare(manifest: Manifest) -> Manifest:
     """What was applied, without what the API server added."""
-    metadata = {
-        k: v for k, v in manifest["metadata"].items() if k in ("name", "namespace", "labels")
-    }
+    kept = ("name", "namespace", "labels", "annotations")
+    metadata = {k: v for k, v in manifest["metadata"].items() if k in kept}
     return {**{k: v for k, v in manifest.items() if k != "status"}, "metadata": metadata}
 
 
@@ -247,6 +354,16 @@ def _get(kind: str, name: str, namespaced: bool = True) -> dict[str, Any] | None
     text = _kubectl("get", kind, name, *where, "--ignore-not-found", "-o", "json")
     found: dict[str, Any] | None = json.loads(text) if text.strip() else None
     return found
+
+
+def _live(manifests: list[Manifest]) -> list[Manifest]:
+    """What of these the cluster has, as it is now."""
+    text = _kubectl("get", "-f", "-", "--ignore-not-found", "-o", "json", given=manifests)
+    if not text.strip():
+        return []
+    found = json.loads(text)
+    items: list[Manifest] = found["items"] if found["kind"] == "List" else [found]
+    return items
 
 
 def _json(*arguments: str) -> dict[str, Any]:
@@ -278,11 +395,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0 when it runs, 1 where it was refused or rolled back."""
     parser = argparse.ArgumentParser(prog="deploy", description=__doc__)
     parser.add_argument("overlay", help="a folder below kuberay/overlays")
-    parser.add_argument("--part", choices=("api", "page", "all"), default="all")
+    parser.add_argument("--part", choices=(*PARTS, "all"), default="all")
     parser.add_argument("--serve", metavar="IMAGE", default=IMAGES[0])
     parser.add_argument("--page", metavar="IMAGE", default=IMAGES[1])
     parser.add_argument("--address", help="URL of the API; SENTIMENT_KEY is its key")
-    parser.add_argument("--page-address", help="URL of the page")
+    parser.add_argument("--page-address", help="URL of the page, for a pod of the cluster")
     parser.add_argument("--timeout", type=float, default=900, metavar="SECONDS")
     parser.add_argument("--check", action="store_true", help="look, and change nothing")
     arguments = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Hosts of a small network on this machine: network namespaces on a bridge, each with its own /tmp.
+"""Hosts of a small network on this machine: each sees its own network, processes and /tmp.
 
 Nothing leaves the bridge: it has no way out, and goes with the test.
 """
@@ -21,7 +21,7 @@ from serve_app.serve_config import ROOT
 
 @dataclass
 class Host:
-    """One host: a namespace with an address, and the folder that is its /tmp."""
+    """One host: namespaces of network, mounts and processes, and the folder that is its /tmp."""
 
     name: str
     namespace: str
@@ -29,29 +29,21 @@ class Host:
     folder: Path
     hosts: Path
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    _first: "subprocess.Popen[bytes] | None" = None
+    _child: psutil.Process | None = None
 
     def start(self, command: str, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         """Start a shell command here, as a container starts its own."""
-        temporary = self.tmp
-        keep = ""
-        if ROOT.is_relative_to("/tmp"):  # the sources would vanish under the host's own /tmp
-            inside = shlex.quote(str(temporary / ROOT.relative_to("/tmp")))
-            keep = f"mkdir -p {inside}; mount --bind {shlex.quote(str(ROOT))} {inside};"
-        script = (
-            "mount --make-rprivate /;"
-            f"mount --bind {shlex.quote(str(self.hosts))} /etc/hosts;"
-            f"{keep} mount --rbind {shlex.quote(str(temporary))} /tmp;"
-            "mount -t tmpfs -o size=1g shm /dev/shm;"
-            f"exec /bin/bash -c -- {shlex.quote(command)}"
-        )
         log = (self.folder / "log").open("ab")
         process = subprocess.Popen(
-            ["ip", "netns", "exec", self.namespace, "sh", "-ec", script],
+            [
+                *("nsenter", "--target", str(self._inside()), "--net", "--mount", "--pid"),
+                *("--", "/bin/bash", "-c", "--", f"cd {shlex.quote(str(ROOT))}; {command}"),
+            ],
             env={"PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "HOME": "/tmp", **environment},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            cwd=ROOT,
         )
         self.processes.append(process)
         return process
@@ -72,24 +64,61 @@ class Host:
         path = self.folder / "log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
+    @property
+    def died(self) -> bool:
+        """Whether everything that was started here has ended."""
+        return all(process.poll() is not None for process in self.processes)
+
     def lose(self) -> None:
         """End everything here at once, as a machine that is gone."""
-        out = subprocess.run(
-            ["ip", "netns", "pids", self.namespace], capture_output=True, text=True, check=True
-        )
-        processes = [
-            psutil.Process(int(pid)) for pid in out.stdout.split() if psutil.pid_exists(int(pid))
-        ]
-        for process in processes:
-            with contextlib.suppress(psutil.Error):
-                process.send_signal(signal.SIGKILL)
-        psutil.wait_procs(processes, timeout=10)
-        for started in self.processes:
-            started.wait(10)
+        if self._first is not None:
+            inside = self._inside()
+            # The kernel ends a namespace's processes with its first.
+            os.kill(inside, signal.SIGKILL)
+            for started in (*self.processes, self._first):
+                started.wait(20)
+            self._first = None
         self.processes.clear()
         # What takes its place starts with an empty disk; files are what was mounted.
         for folder in [path for path in self.tmp.iterdir() if path.is_dir()]:
             shutil.rmtree(folder)
+
+    def _inside(self) -> int:
+        """The first process of the namespaces, which are made when the host is first used."""
+        if self._first is None:
+            self._first = subprocess.Popen(
+                [
+                    *("ip", "netns", "exec", self.namespace),
+                    *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
+                    *("sh", "-ec", self._mounts() + "exec bash -c 'sleep infinity & wait'"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stderr=(self.folder / "log").open("ab"),
+                start_new_session=True,
+            )
+            until(f"{self.name} has its mounts", 20, self._is_made)
+        assert self._child is not None
+        return self._child.pid
+
+    def _is_made(self) -> bool:
+        """Whether the shell that mounts has become the one that waits."""
+        assert self._first is not None
+        found = psutil.Process(self._first.pid).children()
+        self._child = found[0] if found and found[0].name() == "bash" else None
+        return self._child is not None
+
+    def _mounts(self) -> str:
+        keep = ""
+        if ROOT.is_relative_to("/tmp"):  # the sources would vanish under the host's own /tmp
+            inside = shlex.quote(str(self.tmp / ROOT.relative_to("/tmp")))
+            keep = f"mkdir -p {inside}; mount --bind {shlex.quote(str(ROOT))} {inside};"
+        return (
+            "mount --make-rprivate /;"
+            "mount -t proc proc /proc;"
+            f"mount --bind {shlex.quote(str(self.hosts))} /etc/hosts;"
+            f"{keep} mount --rbind {shlex.quote(str(self.tmp))} /tmp;"
+            "mount -t tmpfs -o size=1g shm /dev/shm;"
+        )
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ class RayPods:
         secrets: values of the secrets, by name.
         head: address of the head, in the place of its service's name: gRPC asks a DNS server for
             names, and there is none here.
+        uid: of the RayCluster; below it Redis keeps what its head remembers.
     """
 
     def __init__(
@@ -28,17 +29,25 @@ class RayPods:
         own: dict[str, str],
         secrets: dict[str, str],
         head: str,
+        uid: str,
     ) -> None:
-        self._manifests = manifests
+        self.manifests = manifests
         self._cluster = the(manifests, "RayService")["spec"]["rayClusterConfig"]
         self._own = own
         self._secrets = secrets
         self._head = head
+        self._uid = uid
+
+    def beside(
+        self, manifests: list[Manifest], own: dict[str, str], head: str, uid: str
+    ) -> "RayPods":
+        """The pods of a second cluster, of changed manifests and another image."""
+        return RayPods(manifests, {**self._own, **own}, self._secrets, head, uid)
 
     @property
     def serve_config(self) -> dict[str, Any]:
         config: dict[str, Any] = yaml.safe_load(
-            the(self._manifests, "RayService")["spec"]["serveConfigV2"]
+            the(self.manifests, "RayService")["spec"]["serveConfigV2"]
         )
         return config
 
@@ -54,7 +63,7 @@ class RayPods:
             "RAY_ADDRESS": "127.0.0.1:6379",
             "RAY_REDIS_ADDRESS": self._cluster["gcsFaultToleranceOptions"]["redisAddress"],
             "REDIS_PASSWORD": self._secrets["redis"],
-            "RAY_external_storage_namespace": "the-uid-of-the-raycluster",
+            "RAY_external_storage_namespace": self._uid,
         }
         return self._command("ray start --head", group, parameters), self._environment(
             group, environment
@@ -96,7 +105,7 @@ class RayPods:
         container = group["template"]["spec"]["containers"][0]
         settings: dict[str, str] = {}
         for source in container["envFrom"]:
-            settings |= the(self._manifests, "ConfigMap", source["configMapRef"]["name"])["data"]
+            settings |= the(self.manifests, "ConfigMap", source["configMapRef"]["name"])["data"]
         return {
             **image_environment(),
             **settings,

@@ -1,18 +1,19 @@
 """A rehearsal of the rendered manifests with real processes on several hosts.
 
 The commands, resources, environment and Serve configuration are those that the manifests carry;
-the hosts are network namespaces. Deploy, call, drain a worker, lose the head, recover.
+the hosts are namespaces of this machine, the balancer before them an HAProxy. Deploy, call, upgrade
+in place; by `make rehearse` also drain a worker, lose the head, and upgrade to a second cluster.
 """
 
 import contextlib
+import copy
 import io
 import os
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ import pytest
 import requests
 
 from serve_app.jobs.key import main as key_main
-from serve_app.jobs.manifests import render
+from serve_app.jobs.manifests import render, the
+from serve_app.serve_config import hash_of, with_hash
+from tests.cluster.balancer import Balancer
 from tests.cluster.hosts import Host, network, until
 from tests.cluster.kuberay import RayPods
+from tests.manifests.conftest import ACCOUNT, IMAGES
 
 pytestmark = [
     pytest.mark.system,
@@ -31,47 +35,47 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("ip"), reason="needs iproute2"),
     pytest.mark.skipif(not shutil.which("redis-server"), reason="needs redis-server"),
 ]
+ROUTES = ("transformers", "onnx")
 
 
-@dataclass
-class Rehearsal:
-    """The hosts, what the operator would do to them, and the clients' view."""
+class RayCluster:
+    """One Ray cluster: its hosts, and what the operator does to them.
 
-    hosts: dict[str, Host]
-    pods: RayPods
-    token: str
-    key: str
-    wanted: set[str] = field(default_factory=set)
-    log: list[str] = field(default_factory=list)
-    begin: float = field(default_factory=time.monotonic)
+    Args:
+        head: where its head runs.
+        workers: where its workers run.
+        pods: what the operator starts there.
+        token: that the dashboard asks for.
+    """
 
-    def say(self, what: str) -> None:
-        self.log.append(f"{time.monotonic() - self.begin:6.1f} s  {what}")
-        print(self.log[-1], flush=True)
+    def __init__(self, head: Host, workers: list[Host], pods: RayPods, token: str) -> None:
+        self.head = head
+        self.workers = workers
+        self.pods = pods
+        self.token = token
+        self._wanted: set[str] = set()
 
-    def start(self, *names: str) -> None:
+    def start(self, *hosts: Host) -> None:
         """Make these pods, and make them again when they die, as the operator would."""
-        self.wanted |= set(names)
-        for name in names:
-            made = self.pods.head() if name == "head" else self.pods.worker()
-            self.hosts[name].start(*made)
+        for host in hosts:
+            self._wanted.add(host.name)
+            host.start(*(self.pods.head() if host is self.head else self.pods.worker()))
 
-    def lose(self, name: str) -> None:
+    def lose(self, host: Host) -> None:
         """End a host at once; nothing takes its place until it is started."""
-        self.wanted.discard(name)
-        self.hosts[name].lose()
+        self._wanted.discard(host.name)
+        host.lose()
 
     def answers(self) -> bool:
         """Whether the head does."""
-        for name in self.wanted:
-            if all(process.poll() is not None for process in self.hosts[name].processes):
-                self.say(f"{name} has died and is made again")
-                self.start(name)
+        for host in (self.head, *self.workers):
+            if host.name in self._wanted and host.died:
+                self.start(host)
         return self.dashboard("GET", "/api/version").ok
 
     def dashboard(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"}
-        url = f"http://{self.hosts['head'].address}:8265{path}"
+        url = f"http://{self.head.address}:8265{path}"
         return requests.request(method, url, headers=headers, timeout=60, **options)
 
     def deploy(self, config: dict[str, Any] | None = None) -> bool:
@@ -79,182 +83,285 @@ class Rehearsal:
         body = config or self.pods.serve_config
         return self.answers() and self.dashboard("PUT", "/api/serve/applications/", json=body).ok
 
-    def statuses(self) -> dict[str, str]:
-        answer = self.dashboard("GET", "/api/serve/applications/").json()["applications"]
-        return {name: app["status"] for name, app in answer.items()}
-
     def running(self) -> bool:
-        return self.answers() and self.statuses() == {"sentiment": "RUNNING"}
+        """Whether the application runs with every deployment at its wanted size."""
+        if not self.answers():
+            return False
+        seen = self.dashboard("GET", "/api/serve/applications/").json()["applications"]
+        return {name: app["status"] for name, app in seen.items()} == {"sentiment": "RUNNING"}
 
-    def ask(self, worker: str, route: str) -> str:
+    def ready(self) -> list[str]:
+        """The workers whose readiness probe is answered: those that the Service selects."""
+        return [host.name for host in self.workers if _ready(host)]
+
+
+class Rehearsal:
+    """Every host, the clients' view through the balancer, and the log."""
+
+    def __init__(self, hosts: dict[str, Host], balancer: Balancer, blue: RayCluster, key: str):
+        self.hosts = hosts
+        self.balancer = balancer
+        self.blue = blue
+        self._headers = {"Authorization": f"Bearer {key}"}
+        self._begin = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._begin
+
+    def say(self, what: str) -> None:
+        print(f"{self.seconds:6.1f} s  {what}", flush=True)
+
+    def ask(self, route: str) -> str:
+        url = f"{self.balancer.address}/{route}/infer"
         answer = requests.post(
-            f"http://{self.hosts[worker].address}:8000/{route}/infer",
-            json={"input": "A lovely film."},
-            headers={"Authorization": f"Bearer {self.key}"},
-            timeout=30,
+            url, json={"input": "A lovely film."}, headers=self._headers, timeout=30
         )
         answer.raise_for_status()
         label: str = answer.json()[0]["label"]
         return label
 
-    def ready(self, worker: str) -> bool:
-        url = f"http://{self.hosts[worker].address}:8000/-/healthz"
-        return requests.get(url, timeout=5).status_code == 200
+    def info(self) -> dict[str, Any]:
+        answer = requests.get(f"{self.balancer.address}/info", headers=self._headers, timeout=30)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def apply(self, change: Callable[[dict[str, Any]], None]) -> "Load":
+        """Change every deployment of the first cluster under load; no request may fail."""
+        config = self.blue.pods.serve_config
+        for deployment in config["applications"][0]["deployments"]:
+            change(deployment)
+        config = with_hash(config)
+        with Load(self) as load:
+            load.more()
+            assert self.blue.deploy(config)
+            digest = hash_of(config)
+            until("what answers is new", 120, lambda: self.info()["config_hash"] == digest)
+            until("the application runs", 120, self.blue.running)
+            load.more()
+        assert not load.errors
+        return load
+
+    def send_to(self, cluster: RayCluster) -> None:
+        """Make a cluster's workers the targets, and wait until the balancer knows who is ready."""
+        self.balancer.send_to(*(host.name for host in cluster.workers))
+        until(
+            "the balancer sends to those that are ready",
+            60,
+            lambda: self.balancer.healthy() == cluster.ready() != [],
+        )
 
 
 class Load:
-    """Requests one after the other to one worker until told to stop."""
+    """Two clients that ask through the balancer without a pause, until told to stop."""
 
-    def __init__(self, rehearsal: Rehearsal, worker: str) -> None:
+    def __init__(self, rehearsal: Rehearsal) -> None:
         self.answers = 0
         self.errors: list[str] = []
+        self._rehearsal = rehearsal
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(rehearsal, worker), daemon=True)
+        self._threads = [threading.Thread(target=self._run, args=(route,)) for route in ROUTES]
 
     def __enter__(self) -> "Load":
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(60)
+        for thread in self._threads:
+            thread.join()
 
-    def _run(self, rehearsal: Rehearsal, worker: str) -> None:
+    def more(self, count: int = 20) -> None:
+        """Wait until so many further requests were answered."""
+        goal = self.answers + count
+        until(f"{count} more answers", 60, lambda: self.answers >= goal)
+
+    def __str__(self) -> str:
+        return f"{self.answers} answers, {len(self.errors)} errors"
+
+    def _run(self, route: str) -> None:
         while not self._stop.wait(0.05):
             try:
-                rehearsal.ask(worker, "transformers" if self.answers % 2 else "onnx")
+                self._rehearsal.ask(route)
                 self.answers += 1
             except Exception as error:
-                self.errors.append(f"{time.monotonic() - rehearsal.begin:.1f} s: {error}")
+                self.errors.append(f"{self._rehearsal.seconds:.1f} s: {error}")
 
 
 @pytest.fixture(scope="module")
 def rehearsal(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     # Sockets have short paths.
     folder = tmp_path_factory.mktemp("r")
-    keys = folder / "keys"
     values = {"redis": secrets.token_hex(16), "ray-auth-token": secrets.token_hex(32)}
+    keys = folder / "keys"
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         assert key_main(["create", "--file", str(keys), "--name", "rehearsal"]) == 0
-    key = out.getvalue().split()[-1]
     own = {"SENTIMENT_MODEL": str(prepared), "SENTIMENT_API_KEYS": "/tmp/keys"}
-    with network(folder, "redis", "head", "one", "two") as hosts:
-        pods = RayPods(render("local"), own, values, hosts["head"].address)
+    names = ("redis", "edge", "head", "one", "two", "head2", "three")
+    with network(folder, *names) as hosts:
         for host in hosts.values():
             shutil.copy(keys, host.tmp)
-        made = Rehearsal(hosts, pods, values["ray-auth-token"], key)
         hosts["redis"].start(
             f"exec redis-server --dir /tmp --appendonly yes --bind 0.0.0.0"
             f" --requirepass {values['redis']}",
             {},
         )
+        service = the(render("eks", IMAGES, ACCOUNT), "RayService")["spec"]["serveService"]
+        workers = [hosts["one"], hosts["two"], hosts["three"]]
+        balancer = Balancer(hosts["edge"], workers, service["metadata"]["annotations"])
+        balancer.start()
+        pods = RayPods(render("local"), own, values, hosts["head"].address, "blue")
+        blue = RayCluster(hosts["head"], workers[:2], pods, values["ray-auth-token"])
         try:
-            yield made
+            yield Rehearsal(hosts, balancer, blue, out.getvalue().split()[-1])
         finally:
-            print("\n".join(made.log))
-            keep = os.environ.get("SENTIMENT_REHEARSAL_LOGS")
-            if keep:
+            if keep := os.environ.get("SENTIMENT_REHEARSAL_LOGS"):
                 for host in hosts.values():
-                    target = Path(keep) / host.name
-                    target.mkdir(parents=True, exist_ok=True)
-                    (target / "log").write_text(host.log, encoding="utf-8")
+                    _keep(host, Path(keep) / host.name)
 
 
 def test_deploys_as_the_operator_does(rehearsal: Rehearsal) -> None:
-    rehearsal.start("head")
-    until("the dashboard answers", 120, rehearsal.answers)
-    rehearsal.say("head is up")
-    rehearsal.start("one", "two")
-    until("the configuration is taken", 120, rehearsal.deploy)
-    rehearsal.say("configuration is applied")
-    until("the application runs", 240, rehearsal.running)
-    rehearsal.say("application runs")
-    ready = [name for name in ("one", "two") if _quietly(rehearsal.ready, name)]
-    assert ready
-    for route in ("transformers", "onnx"):
-        assert rehearsal.ask(ready[0], route) == "POSITIVE"
-    rehearsal.say(f"both routes answer through {', '.join(ready)}")
+    blue = rehearsal.blue
+    blue.start(blue.head)
+    until("the dashboard answers", 120, blue.answers)
+    rehearsal.say("the head is up")
+    blue.start(*blue.workers)
+    until("the configuration is taken", 120, blue.deploy)
+    until("the application runs", 240, blue.running)
+    rehearsal.say("the application runs")
+    until("a worker is ready", 30, blue.ready)
+    rehearsal.send_to(blue)
+    assert [rehearsal.ask(route) for route in ROUTES] == ["POSITIVE", "POSITIVE"]
+    rehearsal.say(f"both routes answer through the balancer and {', '.join(blue.ready())}")
 
 
-def test_ports_of_the_head_ask_for_the_token(rehearsal: Rehearsal) -> None:
-    url = f"http://{rehearsal.hosts['head'].address}:8265/api/serve/applications/"
+def test_the_dashboard_asks_for_the_token(rehearsal: Rehearsal) -> None:
+    url = f"http://{rehearsal.blue.head.address}:8265/api/serve/applications/"
     assert requests.get(url, timeout=10).status_code == 401
     wrong = {"Authorization": f"Bearer {'0' * 64}"}
     assert requests.get(url, headers=wrong, timeout=10).status_code in (401, 403)
 
 
 def test_probes_are_answered_without_a_token(rehearsal: Rehearsal) -> None:
-    for name in ("head", _serving(rehearsal)):
-        url = f"http://{rehearsal.hosts[name].address}:52365/api/healthz"
-        assert requests.get(url, timeout=10).status_code == 200, name
+    for host in (rehearsal.blue.head, *rehearsal.blue.workers):
+        url = f"http://{host.address}:52365/api/healthz"
+        assert requests.get(url, timeout=10).status_code == 200, host.name
 
 
 def test_routes_ask_for_a_key(rehearsal: Rehearsal) -> None:
-    worker = _serving(rehearsal)
-    url = f"http://{rehearsal.hosts[worker].address}:8000/onnx/infer"
+    url = f"{rehearsal.balancer.address}/onnx/infer"
     assert requests.post(url, json={"input": "x"}, timeout=10).status_code == 401
 
 
-@pytest.mark.long
 def test_upgrades_in_place_under_load(rehearsal: Rehearsal) -> None:
-    config = rehearsal.pods.serve_config
-    for deployment in config["applications"][0]["deployments"]:
-        if "user_config" in deployment:
+    """What restarts nothing: settings of the replicas, their numbers, autoscaling."""
+
+    def change(deployment: dict[str, Any]) -> None:
+        if "autoscaling_config" in deployment:
             deployment["user_config"] = {**deployment["user_config"], "batch_texts": 4}
-    with Load(rehearsal, _serving(rehearsal)) as load:
-        assert rehearsal.deploy(config)
-        time.sleep(1)
-        until("the application runs", 120, rehearsal.running)
-        time.sleep(3)
-    rehearsal.say(f"upgraded in place: {load.answers} answers, {len(load.errors)} errors")
-    assert load.answers
+
+    rehearsal.say(f"upgraded in place: {rehearsal.apply(change)}")
+
+
+@pytest.mark.long
+def test_upgrades_by_restarts_under_load(rehearsal: Rehearsal) -> None:
+    """What restarts every replica; and, as on EKS, an ingress on each worker."""
+
+    def change(deployment: dict[str, Any]) -> None:
+        deployment["ray_actor_options"] = {"num_cpus": 0.15}
+        if deployment["name"] == "Ingress":
+            deployment |= {"num_replicas": 2, "max_replicas_per_node": 1}
+
+    rehearsal.say(f"restarted every replica: {rehearsal.apply(change)}")
+    until("both workers are ready", 60, lambda: rehearsal.blue.ready() == ["one", "two"])
+    rehearsal.send_to(rehearsal.blue)
+
+
+@pytest.mark.long
+def test_a_worker_drains_under_load(rehearsal: Rehearsal) -> None:
+    blue = rehearsal.blue
+    leaving, staying = blue.workers
+    with Load(rehearsal) as load:
+        load.more()
+        begin = time.monotonic()
+        program, environment = blue.pods.drain(), blue.pods.worker()[1]
+        draining = leaving.start(program, environment)
+        rehearsal.balancer.send_to(staying.name)  # a Service drops what is to end at once
+        assert draining.wait(120) == 0
+        rehearsal.say(f"{leaving.name} drained in {time.monotonic() - begin:.0f} s")
+        blue.lose(leaving)
+        load.more()
+        until("the application runs", 60, blue.running)
+    rehearsal.say(f"{staying.name} alone: {load}")
+    assert "drain: Ray moves the replicas" in leaving.log
+    assert "drain: 0 replicas left" in leaving.log
     assert not load.errors
 
 
 @pytest.mark.long
 def test_loses_the_head_and_recovers(rehearsal: Rehearsal) -> None:
-    with Load(rehearsal, _serving(rehearsal)) as load:
-        time.sleep(2)
-        rehearsal.lose("head")
+    blue = rehearsal.blue
+    with Load(rehearsal) as load:
+        load.more()
+        blue.lose(blue.head)
         lost = time.monotonic()
-        rehearsal.say("head is lost")
-        time.sleep(8)
-        rehearsal.start("head")
-        until("the dashboard answers", 90, rehearsal.answers)
-        until("the application runs", 240, rehearsal.running)
-        rehearsal.say(f"application runs again after {time.monotonic() - lost:.0f} s")
-        time.sleep(3)
-    rehearsal.say(f"head lost: {load.answers} answers, {len(load.errors)} errors {load.errors[:3]}")
-    assert load.answers > 20
+        rehearsal.say("the head is lost")
+        load.more(100)
+        blue.start(blue.head)
+        until("the dashboard answers", 120, blue.answers)
+        until("the application runs", 240, blue.running)
+        rehearsal.say(f"the application runs again after {time.monotonic() - lost:.0f} s")
+        load.more()
+    rehearsal.say(f"meanwhile: {load}")
     assert not load.errors
 
 
 @pytest.mark.long
-def test_a_worker_drains(rehearsal: Rehearsal) -> None:
-    leaving = _serving(rehearsal)
-    staying = "two" if leaving == "one" else "one"
-    begin = time.monotonic()
-    code = rehearsal.hosts[leaving].run(rehearsal.pods.drain(), rehearsal.pods.worker()[1])
-    rehearsal.say(f"{leaving} drained in {time.monotonic() - begin:.0f} s")
-    assert code == 0
-    assert "Ray moves the replicas" in rehearsal.hosts[leaving].log
-    rehearsal.lose(leaving)
-    until("the application runs", 120, rehearsal.running)
-    until(f"{staying} answers", 60, lambda: rehearsal.ask(staying, "onnx"))
-    for route in ("transformers", "onnx"):
-        assert rehearsal.ask(staying, route) == "POSITIVE"
-    rehearsal.say(f"both routes answer through {staying}")
+def test_upgrades_to_a_second_cluster_under_load(rehearsal: Rehearsal, prepared: Path) -> None:
+    """What `NewCluster` does where an image or a setting has changed."""
+    blue, head, three = rehearsal.blue, rehearsal.hosts["head2"], rehearsal.hosts["three"]
+    for host in (head, three):
+        shutil.copytree(prepared, host.tmp / "model")  # the new image's own
+    manifests = copy.deepcopy(blue.pods.manifests)
+    settings = next(
+        m for m in manifests if m["kind"] == "ConfigMap" and "SENTIMENT_AUTH" in m["data"]
+    )
+    settings["data"]["SENTIMENT_MAX_TEXTS"] = "99"
+    pods = blue.pods.beside(manifests, {"SENTIMENT_MODEL": "/tmp/model"}, head.address, "green")
+    green = RayCluster(head, [three], pods, blue.token)
+    with Load(rehearsal) as load:
+        load.more()
+        green.start(head)
+        until("the second dashboard answers", 180, green.answers)
+        green.start(three)
+        until("the configuration is taken", 120, green.deploy)
+        until("the second application runs", 240, green.running)
+        until("its worker is ready", 60, green.ready)
+        assert rehearsal.info()["limits"]["max_texts"] != 99
+        rehearsal.say(f"the second cluster is ready: {load}")
+        rehearsal.send_to(green)
+        load.more()
+        assert rehearsal.info()["limits"]["max_texts"] == 99
+        rehearsal.say("traffic is switched")
+        for host in (blue.head, *blue.workers):
+            blue.lose(host)
+        load.more()
+    rehearsal.say(f"the first cluster has ended: {load}")
+    assert not load.errors
 
 
-def _serving(rehearsal: Rehearsal) -> str:
-    serving = [name for name in ("one", "two") if _quietly(rehearsal.ready, name)]
-    assert serving
-    return serving[0]
+def _ready(host: Host) -> bool:
+    with contextlib.suppress(requests.RequestException):
+        url = f"http://{host.address}:8000/-/healthz"
+        return requests.get(url, timeout=5).status_code == 200
+    return False
 
 
-def _quietly(function: Any, *arguments: Any) -> bool:
-    try:
-        return bool(function(*arguments))
-    except requests.RequestException:
-        return False
+def _keep(host: Host, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "log").write_text(host.log, encoding="utf-8")
+    for session in (host.tmp / "ray").glob("session_2*"):
+        shutil.copytree(session / "logs", target / session.name, dirs_exist_ok=True)

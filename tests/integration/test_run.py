@@ -15,6 +15,7 @@ import requests
 
 from serve_app.local_cluster import free_port
 from tests.conftest import ROOT
+from tests.integration.waiting import until
 
 PROMPT = "Ctrl-C ends all of it"
 
@@ -88,6 +89,41 @@ def test_run_serves_page_api_and_dashboard_and_ends_all_on_ctrl_c(run: Run) -> N
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", run.ports["port"]))
+
+
+def test_sigterm_answers_what_is_under_way_and_ends_all(prepared: Path) -> None:
+    """As `docker stop` and systemd end a service."""
+    it = Run("--no-page")
+    try:
+        assert it.up.wait(150), it.output
+        url = f"http://127.0.0.1:{it.ports['port']}"
+        texts = [f"A lovely film, number {number}. " * 20 for number in range(256)]
+        answers: list[requests.Response] = []
+        asking = threading.Thread(
+            target=lambda: answers.append(
+                requests.post(f"{url}/transformers/infer", json={"input": texts}, timeout=60)
+            )
+        )
+        asking.start()
+        until(lambda: waiting(url) > 0, 30)
+        children = psutil.Process(it.process.pid).children(recursive=True)
+        it.process.send_signal(signal.SIGTERM)
+        assert it.end() == 0, it.output
+        asking.join()
+    finally:
+        if it.process.poll() is None:
+            os.killpg(it.process.pid, signal.SIGKILL)
+    (answer,) = answers
+    assert answer.status_code == 200
+    assert len(answer.json()) == len(texts)
+    assert "Stopped." in it.output
+    assert not psutil.wait_procs(children, timeout=10)[1]
+
+
+def waiting(url: str) -> int:
+    seen = requests.get(f"{url}/cluster", timeout=30).json()["deployments"]["transformers"]
+    texts: int = seen["waiting_texts"]
+    return texts
 
 
 def test_a_port_in_use_is_said_before_anything_starts(prepared: Path) -> None:

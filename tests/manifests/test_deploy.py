@@ -1,5 +1,6 @@
 """A deployment against a kubectl of the test's own: what it refuses, waits for and takes back."""
 
+import copy
 import json
 import os
 import re
@@ -15,12 +16,13 @@ import yaml
 
 from serve_app.jobs import deploy as module
 from serve_app.jobs.deploy import SECRETS, main
-from serve_app.jobs.manifests import serve_config
-from serve_app.serve_config import ROOT
+from serve_app.jobs.manifests import render, serve_config, the
+from serve_app.serve_config import ROOT, hash_of, with_hash
 from tests.manifests.conftest import ACCOUNT, IMAGES
 
 KUBECTL = f"""#!{sys.executable}
-import json, os, pathlib, sys
+import json, os, pathlib, re, sys
+KIND, NAME = r"(?m)^kind: (\\S+)", r"(?m)^  name: (\\S+)"
 here = pathlib.Path(os.environ["CLUSTER"])
 state = json.loads((here / "state.json").read_text())
 words = sys.argv[1:]
@@ -30,13 +32,30 @@ with (here / "calls").open("a") as log:
 if words[:2] == ["kustomize", words[1]]:
     os.execv(os.environ["KUBECTL"], ["kubectl", *words])
 if words[0] == "get":
-    found = state.get(words[1] if words[1] == "nodes" else "/".join(words[1:3]))
+    if words[1] == "-f":  # whatever of it there is
+        names = ["/".join(re.findall(pattern, each)[0] for pattern in (KIND, NAME)).lower()
+                 for each in given.split("\\n---\\n")]
+        found = {{"kind": "List", "items": [state[name] for name in names if name in state]}}
+    else:
+        found = state.get(words[1] if words[1] == "nodes" else "/".join(words[1:3]))
     print(json.dumps(found) if found else "")
 if words[0] in state.get("fails", []) and "--dry-run=server" not in words or (
     "--dry-run=server" in words and "dry-run" in state.get("fails", [])
 ):
     sys.exit("error: the server says no")
 """
+
+
+def before() -> dict[str, Any]:
+    """The spec of what runs: another balancer, fewer workers and replicas."""
+    spec: dict[str, Any] = copy.deepcopy(the(render("eks", IMAGES, ACCOUNT), "RayService")["spec"])
+    config = yaml.safe_load(spec["serveConfigV2"])
+    config["applications"][0]["deployments"][1]["autoscaling_config"]["max_replicas"] = 4
+    config["applications"][0]["deployments"][1]["user_config"] = {"workers": 1, "threads": 1}
+    spec["serveConfigV2"] = yaml.safe_dump(config)
+    spec["rayClusterConfig"]["workerGroupSpecs"][0]["maxReplicas"] = 3
+    spec["serveService"]["metadata"]["annotations"] = {"scheme": "internal"}
+    return spec
 
 
 class Cluster:
@@ -51,10 +70,14 @@ class Cluster:
                 "kind": "RayService",
                 "apiVersion": "ray.io/v1",
                 "metadata": {"name": "sentiment", "generation": 3, "uid": "u"},
-                "spec": {"was": "before"},
+                "spec": before(),
                 "status": {
                     "observedGeneration": 3,
                     "conditions": [{"type": "Ready", "status": "True"}],
+                    "activeServiceStatus": {
+                        "rayClusterName": "sentiment-1",
+                        "applicationStatuses": {"sentiment": {"status": "RUNNING"}},
+                    },
                 },
             },
         }
@@ -67,7 +90,8 @@ class Cluster:
         return [
             (words, list(yaml.safe_load_all(given)))
             for words, given in calls
-            if words[0] in ("apply", "rollout") and "--dry-run=server" not in words
+            if words[0] in ("apply", "patch", "rollout", "exec", "run")
+            and "--dry-run=server" not in words
         ]
 
 
@@ -97,13 +121,61 @@ def run(*more: str, overlay: str = "eks") -> int:
     return main([overlay, *images, "--timeout", "1", *more])
 
 
-def test_deploys_the_api_before_the_page(cluster: Cluster) -> None:
-    assert run() == 0
-    (first, api), (_, page), (rollout, _) = cluster.changes()
-    assert first == ["apply", "--server-side", "-f", "-"]
-    assert "RayService" in {m["kind"] for m in api}
+def test_deploys_the_api_then_scaling_then_the_page(cluster: Cluster) -> None:
+    assert run("--page-address", "https://page.example.com") == 0
+    (first, api), (second, scaling), bounds, (_, page), *asked = cluster.changes()
+    assert first == second == ["apply", "--server-side", "-f", "-"]
+    assert {"RayService", "StatefulSet", "NetworkPolicy"} <= {m["kind"] for m in api}
+    assert [m["kind"] for m in scaling] == ["RayService", "Service"]
     assert {m["metadata"]["name"] for m in page} == {"page"}
+    assert bounds[0][:3] == ["patch", "raycluster", "sentiment-1"]
+    (rollout, _), (inside, _), (outside, _) = asked
     assert rollout[:3] == ["rollout", "status", "deployment/page"]
+    assert inside[-1] == "$SENTIMENT_UI_API_URL/ready"
+    assert outside[0] == "run"
+    assert outside[-1] == "https://page.example.com/_stcore/health"
+
+
+def test_new_code_comes_before_new_scaling(cluster: Cluster) -> None:
+    assert run("--part", "api") == 0
+    assert run("--part", "scaling") == 0
+    (_, api), (_, scaling), _ = cluster.changes()
+    old, middle, new = before(), the(api, "RayService")["spec"], scaling[0]["spec"]
+    for key in ("serveService",):
+        assert middle[key] == old[key] != new[key]
+    assert workers(middle)["maxReplicas"] == 3 != workers(new)["maxReplicas"]
+    assert torch(middle)["autoscaling_config"] == torch(old)["autoscaling_config"]
+    assert torch(middle)["user_config"] == torch(new)["user_config"] != torch(old)["user_config"]
+    assert yaml.safe_load(new["serveConfigV2"]) == serve_config("eks")
+    config = yaml.safe_load(middle["serveConfigV2"])
+    assert config == with_hash(config)
+
+
+def test_running_cluster_and_balancer_get_what_the_operator_would_not_give(
+    cluster: Cluster,
+) -> None:
+    assert run("--part", "scaling") == 0
+    (_, (service, balancer)), (patch, _) = cluster.changes()
+    assert json.loads(patch[-1]) == [
+        {"op": "replace", "path": "/spec/workerGroupSpecs/0/minReplicas", "value": 2},
+        {"op": "replace", "path": "/spec/workerGroupSpecs/0/maxReplicas", "value": 8},
+    ]
+    assert balancer["metadata"]["name"] == "sentiment-serve-svc"
+    wanted = service["spec"]["serveService"]["metadata"]["annotations"]
+    assert balancer["metadata"]["annotations"] == wanted
+
+
+def workers(spec: dict[str, Any]) -> dict[str, Any]:
+    (group,) = spec["rayClusterConfig"]["workerGroupSpecs"]
+    found: dict[str, Any] = group
+    return found
+
+
+def torch(spec: dict[str, Any]) -> dict[str, Any]:
+    deployments = yaml.safe_load(spec["serveConfigV2"])["applications"][0]["deployments"]
+    (found,) = [each for each in deployments if each["name"] == "TorchClassifier"]
+    deployment: dict[str, Any] = found
+    return deployment
 
 
 def no_secret(cluster: Cluster) -> None:
@@ -187,7 +259,7 @@ def test_goes_back_when_it_does_not_answer(
     assert "Rolled back: what ran before runs again" in capsys.readouterr().err
     _, (words, (restored,)) = cluster.changes()
     assert "--force-conflicts" in words
-    assert restored["spec"] == {"was": "before"}
+    assert restored["spec"] == before()
     assert restored["metadata"] == {"name": "sentiment"}
 
 
@@ -227,13 +299,34 @@ def test_asks_both_routes_and_compares_the_configuration(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, right: bool, code: int
 ) -> None:
     monkeypatch.setenv("SENTIMENT_KEY", "k")
-    digest = serve_config("eks")["applications"][0]["args"]["config_hash"]
+    digest = hash_of(serve_config("eks"))
     monkeypatch.setattr(Service, "hash", digest if right else "other")
     with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_address[1]}"
-        assert run("--part", "api", "--address", address) == code
+        assert run("--part", "scaling", "--address", address) == code
         server.shutdown()
+
+
+@pytest.mark.parametrize("fails", ["exec", "run"])
+def test_page_goes_back_when_it_does_not_answer(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str], fails: str
+) -> None:
+    cluster.state |= {"fails": [fails], "deployment/page": {"kind": "Deployment"}}
+    cluster.write()
+    assert run("--part", "page", "--page-address", "https://page.example.com") == 1
+    assert "The page does not come up: error: the server says no" in capsys.readouterr().err
+    assert cluster.changes()[-1][0][:3] == ["rollout", "undo", "deployment/page"]
+
+
+def test_a_first_page_has_nothing_to_go_back_to(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.state["fails"] = ["exec"]
+    cluster.write()
+    assert run("--part", "page") == 1
+    assert "nothing before" in capsys.readouterr().err
+    assert "undo" not in str(cluster.changes())
 
 
 def test_secrets_are_those_that_the_manifests_name() -> None:

@@ -9,7 +9,7 @@ import yaml
 
 from serve_app.jobs import manifests as module
 from serve_app.jobs.manifests import Manifest, ManifestError, main, overlays, render, the
-from serve_app.serve_config import ROOT, hash_of
+from serve_app.serve_config import ROOT, with_hash
 from tests.manifests.conftest import ACCOUNT, IMAGES
 
 
@@ -29,14 +29,12 @@ def test_serve_config_is_that_of_the_repository(manifests: list[Manifest], overl
     applied = yaml.safe_load(the(manifests, "RayService")["spec"]["serveConfigV2"])
     config = module.serve_config(overlay)
     assert applied == config
-    (application,) = applied["applications"]
-    digest = application["args"].pop("config_hash")
-    assert digest == hash_of(applied)
+    assert applied == with_hash(applied)
 
 
 def test_eks_serves_what_serve_config_says() -> None:
     base = yaml.safe_load((ROOT / "serve_config.yaml").read_text(encoding="utf-8"))
-    assert hash_of(base) == module.serve_config("eks")["applications"][0]["args"]["config_hash"]
+    assert with_hash(base) == module.serve_config("eks")
 
 
 def test_ray_version_is_the_locked_one(manifests: list[Manifest]) -> None:

@@ -17,7 +17,6 @@ ELSEWHERE = {
     "aws": "an account",
     "kubectl": "a cluster",
     "scripts/kind": "a cluster",
-    "scripts/page-check": "a cluster",
     "scripts/crds": "the network",
     "scripts/image": "minutes, by `make image image-try`",
     "make": "a target; that it exists is checked",

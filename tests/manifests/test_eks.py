@@ -1,0 +1,83 @@
+"""The cluster's own files: every version pinned, once, and kinds as their controllers know them."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from serve_app.jobs.manifests import ray_cpus, render, the
+from serve_app.serve_config import ROOT
+from tests.manifests.conftest import ACCOUNT, IMAGES
+from tests.manifests.test_schema import KUBERNETES, closed
+
+EKS = ROOT / "kuberay" / "eks"
+CRDS = {
+    "NodePool": "karpenter.sh_nodepools.yaml",
+    "EC2NodeClass": "karpenter.k8s.aws_ec2nodeclasses.yaml",
+    "PodMonitor": "crd-podmonitors.yaml",
+    "PrometheusRule": "crd-prometheusrules.yaml",
+}
+
+
+@pytest.fixture(scope="module")
+def versions() -> dict[str, str]:
+    text = (EKS / "versions.env").read_text(encoding="utf-8")
+    return dict(re.findall(r"^(\w+)=(\S+)$", text, re.M))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((EKS / "cluster.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+def pools() -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((EKS / "nodepools.yaml").read_text(encoding="utf-8")))
+
+
+def test_versions_agree(versions: dict[str, str], cluster: dict[str, Any]) -> None:
+    assert cluster["metadata"]["version"] == versions["KUBERNETES"] == KUBERNETES
+    assert cluster["karpenter"]["version"] == versions["KARPENTER"]
+
+
+def test_every_add_on_and_the_machines_image_are_pinned(cluster: dict[str, Any]) -> None:
+    for addon in cluster["addons"]:
+        assert re.fullmatch(r"v\d+\.\d+\.\d+-eksbuild\.\d+", addon["version"]), addon["name"]
+    (node_class,) = [each for each in pools() if each["kind"] == "EC2NodeClass"]
+    (term,) = node_class["spec"]["amiSelectorTerms"]
+    assert re.fullmatch(r"bottlerocket@v\d+\.\d+\.\d+", term["alias"])
+
+
+def test_every_version_is_used(versions: dict[str, str]) -> None:
+    guide = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    for name in versions.keys() - {"KUBERNETES"}:
+        assert f"${name}" in guide, name
+
+
+def test_machines_hold_a_worker_and_what_every_machine_runs() -> None:
+    service = the(render("eks", IMAGES, ACCOUNT), "RayService")
+    (group,) = service["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    (pool,) = [p for p in pools() if p["metadata"]["name"] == "workers"]
+    wanted = {r["key"]: r["values"] for r in pool["spec"]["template"]["spec"]["requirements"]}
+    (cpus,) = wanted["karpenter.k8s.aws/instance-cpu"]
+    assert ray_cpus(group) == int(cpus) - 1
+    most = group["maxReplicas"] + group["minReplicas"]
+    assert int(pool["spec"]["limits"]["cpu"]) == most * int(cpus)
+
+
+@pytest.mark.parametrize("kind", CRDS)
+def test_kinds_against_their_crds(kind: str, crds: Path) -> None:
+    path = crds / CRDS[kind]
+    if not path.exists():
+        pytest.skip(f"{path.name} is not there; scripts/crds brings it")
+    crd = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    (version,) = [v for v in crd["spec"]["versions"] if v["storage"]]
+    schema = closed(version["schema"]["openAPIV3Schema"])
+    schema["properties"]["metadata"] = {"type": "object"}
+    found = [m for m in (*pools(), *render("eks", IMAGES, ACCOUNT)) if m["kind"] == kind]
+    assert found
+    for manifest in found:
+        jsonschema.Draft202012Validator(schema).validate(manifest)
