@@ -12,7 +12,9 @@ from matplotlib import pyplot as plt
 
 from benchmarks.catalog import OURS
 from benchmarks.graphs import NAMES, Precision
+from benchmarks.overload import Step
 from benchmarks.records import Cell, Run
+from benchmarks.stream import Outcome
 
 # The same figures give the same file.
 matplotlib.rcParams["svg.hashsalt"] = "benchmarks"
@@ -59,6 +61,58 @@ def scaling(said: dict[str, Any], folder: Path) -> list[Path]:
     panel.grid(alpha=0.3)
     panel.legend(fontsize=8)
     return [_save(figure, folder / "scaling.svg")]
+
+
+def stream(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
+    """Memory over rows answered: a panel a stream, a line a role."""
+    figure, axes = plt.subplots(
+        1, len(outcomes), figsize=(4.6 * len(outcomes), 3.4), squeeze=False, layout="constrained"
+    )
+    for panel, outcome in zip(axes[0], outcomes, strict=True):
+        for color, role in enumerate(("ingress", "onnx", "HAProxy")):
+            samples = [sample for sample in outcome.samples if role in sample.mb]
+            rows = [sample.done / 1000 for sample in samples]
+            panel.plot(rows, [s.mb[role][0] for s in samples], ":", color=f"C{color}", linewidth=1)
+            panel.plot(rows, [s.mb[role][1] for s in samples], color=f"C{color}", label=role)
+        panel.set_title(f"{outcome.case}: {outcome.rows:,} rows", fontsize=9)
+        panel.set(xlabel="thousand rows answered", ylabel="MB (dotted: RSS)")
+        panel.set_ylim(bottom=0)
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=7)
+    return [_save(figure, folder / "stream-memory.svg")]
+
+
+def overload(steps: Sequence[Step], folder: Path) -> list[Path]:
+    """Answers, refusals and latency over the offered load: a column a backend."""
+    backends = list(dict.fromkeys(step.backend for step in steps))
+    figure, axes = plt.subplots(
+        2, len(backends), figsize=(4.2 * len(backends), 6), squeeze=False, layout="constrained"
+    )
+    for column, backend in enumerate(backends):
+        own = [step for step in steps if step.backend == backend]
+        offered = [step.offered for step in own]
+        rates, times = axes[0][column], axes[1][column]
+        refused = [step.refused for step in own]
+        rates.plot(offered, [step.goodput for step in own], "o-", color="crimson", label="answered")
+        rates.plot(offered, refused, "s--", color="C0", label="refused with 503")
+        rates.axhline(own[0].capacity, color="grey", linestyle=":", label="capacity")
+        rates.set_title(backend, fontsize=10)
+        rates.set(ylabel="requests/s", xscale="log", yscale="symlog")
+        for name, values, form in (
+            ("p50, accepted", [step.p50 for step in own], "o-"),
+            ("p99, accepted", [step.p99 for step in own], "o--"),
+            ("p50, refused", [step.refused_p50 for step in own], "s-"),
+            ("p99, refused", [step.refused_p99 for step in own], "s--"),
+        ):
+            times.plot(
+                offered, values, form, color="crimson" if "accepted" in name else "C0", label=name
+            )
+        times.axhline(50, color="grey", linestyle=":", label="50 ms")
+        times.set(xlabel="offered requests/s", ylabel="ms", xscale="log", yscale="log")
+        for panel in (rates, times):
+            panel.grid(alpha=0.3)
+            panel.legend(fontsize=7)
+    return [_save(figure, folder / "overload.svg")]
 
 
 def _lines(panel: Any, run: Run, cells: Sequence[Cell]) -> None:

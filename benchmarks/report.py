@@ -193,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--document", type=Path, default=DOCUMENT)
     parser.add_argument("--images", type=Path, default=IMAGES)
     options = parser.parse_args(argv)
-    from benchmarks import cost, plots, scaling
+    from benchmarks import beside, cost, overload, plots, scaling, stream
 
     parts: list[str] = []
     found = options.results / "bench.json"
@@ -210,6 +210,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         said = _json(found)
         images = _linked(plots.scaling(said, options.images), options)
         parts += ["## As it grows", scaling.table(said), *images]
+    found = options.results / "stream.json"
+    if found.exists():
+        said = _json(found)
+        images = _linked(plots.stream(stream.outcomes(said), options.images), options)
+        parts += ["## Streams at size", stream.table(said), *images]
+    found = options.results / "overload.json"
+    if found.exists():
+        said = _json(found)
+        images = _linked(plots.overload(overload.steps(said), options.images), options)
+        parts += ["## More than it can answer", overload.table(said), *images]
+    found = options.results / "beside.json"
+    if found.exists():
+        parts += ["## Single texts beside a bulk load", beside.table(_json(found))]
     document = options.document.read_text(encoding="utf-8")
     options.document.write_text(rewrite(document, "\n\n".join(parts)), encoding="utf-8")
     print(f"{options.document} written from {options.results}")

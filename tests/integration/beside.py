@@ -105,13 +105,17 @@ class Beside:
     def replicas(self) -> list[Replica]:
         """The ingress replicas, each with the port it answers on itself."""
         found = []
-        for process in psutil.Process(self._process.pid).children(recursive=True):
-            if not " ".join(process.cmdline()).startswith("ray::ServeReplica:sentiment:Ingress"):
-                continue
+        for process in self.processes("Ingress"):
             ports = {c.laddr.port for c in process.net_connections("tcp") if c.status == "LISTEN"}
             own = [port for port in ports if FIRST <= port <= LAST]
             found += [Replica(process.pid, f"http://127.0.0.1:{port}") for port in own]
         return found
+
+    def processes(self, deployment: str) -> list[psutil.Process]:
+        """Those of a deployment's replicas."""
+        name = f"ray::ServeReplica:sentiment:{deployment}"
+        children = psutil.Process(self._process.pid).children(recursive=True)
+        return [child for child in children if " ".join(child.cmdline()).startswith(name)]
 
     def text_of_logs(self) -> str:
         """Everything that the replicas have logged."""
