@@ -2,8 +2,8 @@
 
 A program, since one process can be linked to one Ray cluster; it prints a line of JSON an overlay:
 `python -m tests.cluster.application MODEL_FOLDER`. Of a configuration only host and port are
-changed. Ray is told of as many CPUs as the smallest EKS cluster has: replicas reserve them by
-number, and share the cores that there are.
+changed, and both ingresses of EKS may run on the one node that there is. Ray is told of as many
+CPUs as the smallest EKS cluster has: replicas reserve them by number, and share the real cores.
 """
 
 import json
@@ -16,7 +16,7 @@ import yaml
 
 from serve_app.jobs.manifests import Manifest, overlays, ray_cpus, render, the
 from serve_app.local_cluster import LocalCluster, free_port, set_environment
-from serve_app.serve_config import hash_of
+from serve_app.serve_config import hash_of, with_hash
 from tests.manifests.conftest import ACCOUNT, IMAGES
 
 PORTS = {
@@ -33,7 +33,9 @@ def serve_config(service: Manifest, port: int) -> dict[str, Any]:
     """What the operator would apply, on loopback."""
     config: dict[str, Any] = yaml.safe_load(service["spec"]["serveConfigV2"])
     config["http_options"] |= {"host": "127.0.0.1", "port": port}
-    return config
+    for deployment in config["applications"][0]["deployments"]:
+        deployment.pop("max_replicas_per_node", None)
+    return with_hash(config)
 
 
 def ask(url: str, config: dict[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import kubernetes_validate
 import pytest
 import yaml
 
+from serve_app.jobs.deploy import SECRETS
 from serve_app.jobs.manifests import ray_cpus, render, the
 from serve_app.serve_config import ROOT
 from tests.manifests.conftest import ACCOUNT, IMAGES
@@ -66,6 +68,29 @@ def test_machines_hold_a_worker_and_what_every_machine_runs() -> None:
     assert ray_cpus(group) == int(cpus) - 1
     most = group["maxReplicas"] + group["minReplicas"]
     assert int(pool["spec"]["limits"]["cpu"]) == most * int(cpus)
+
+
+def test_the_deployer_may_do_what_deploying_does() -> None:
+    found = list(yaml.safe_load_all((EKS / "deployer.yaml").read_text(encoding="utf-8")))
+    for manifest in found:
+        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+    rules = [rule for m in found if "rules" in m for rule in m["rules"]]
+    for manifest in (*pools(), *render("eks", IMAGES, ACCOUNT)):
+        group = manifest["apiVersion"].rpartition("/")[0]
+        kind = manifest["kind"].lower()
+        plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}{'es' * (kind[-1] == 's')}"
+        assert any(
+            group in rule["apiGroups"]
+            and {plural, f"{plural}s"} & set(rule["resources"])
+            and manifest["metadata"]["name"]
+            in rule.get("resourceNames", [manifest["metadata"]["name"]])
+            and {"get", "patch"} <= set(rule["verbs"])
+            for rule in rules
+        ), (group, plural)
+    (secrets,) = [rule for rule in rules if rule["resources"] == ["secrets"]]
+    assert sorted(secrets["resourceNames"]) == sorted(SECRETS)
+    assert secrets["verbs"] == ["get"]
+    assert "*" not in str(rules)
 
 
 @pytest.mark.parametrize("kind", CRDS)
