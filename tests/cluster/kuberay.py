@@ -1,6 +1,7 @@
 """What the operator makes of a RayService: the commands, resources and environment of its pods."""
 
 import re
+import shlex
 from typing import Any
 
 import yaml
@@ -125,4 +126,5 @@ def image_environment() -> dict[str, str]:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     stage = re.split(r"^FROM .* AS serve\n", text, flags=re.MULTILINE)[1].split("\nFROM ")[0]
     (block,) = re.findall(r"^ENV ((?:.*\\\n)*.*)$", stage, re.MULTILINE)
-    return dict(re.findall(r"(\w+)=(\S+)", block))
+    words = shlex.split(block.replace("\\\n", " "))
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
