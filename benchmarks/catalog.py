@@ -63,6 +63,7 @@ class Setup:
         batch: most requests, or texts, of one call of the model.
         batching: in words, for the tables.
         paths: the route of each precision, where it is not the protocol's.
+        ready: answers 200 when all of it has started, where that is after the first answer.
     """
 
     key: str
@@ -76,6 +77,7 @@ class Setup:
     protocol: Protocol = PLAIN
     venv: str | None = None
     paths: tuple[tuple[Precision, str], ...] = ()
+    ready: str | None = None
 
     def path(self, precision: Precision) -> str:
         return dict(self.paths).get(precision, self.protocol.path)
@@ -99,6 +101,7 @@ SETUPS = (
             ("fp32", "/onnx/infer"),
             ("int8", "/onnx/infer"),
         ),
+        ready="/ready",
     ),
     Setup(
         "pipeline",

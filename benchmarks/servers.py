@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import urljoin
 
 import psutil
 
@@ -144,6 +145,8 @@ class Server:
         while True:
             try:
                 self.ask(["Is it up?"])
+                if self._setup.ready:
+                    urllib.request.urlopen(urljoin(self.url, self._setup.ready), timeout=60).close()
                 return
             except OSError as error:
                 said = error
