@@ -89,7 +89,10 @@ def deploy(options: Options) -> None:
         DeployError, ManifestError: with a sentence; where it says so, rolled back.
     """
     manifests = render(options.overlay, options.images)
-    look(options, manifests)
+    try:
+        look(options, manifests)
+    except DeployError as error:
+        raise DeployError(f"{error} Nothing was changed.") from None
     if options.only_check:
         return
     page = [m for m in manifests if m["metadata"]["name"] == "page"]
@@ -108,18 +111,18 @@ def look(options: Options, manifests: list[Manifest]) -> None:
     if missing:
         raise DeployError(
             f"The namespace {NAMESPACE} lacks the secrets {', '.join(missing)}:"
-            " docs/operations.md says how to make them. Nothing was changed."
+            " docs/operations.md says how to make them."
         )
     for image in options.images.values():
         if "/" in image and not _exists(image):
-            raise DeployError(f"There is no image {image}. Nothing was changed.")
+            raise DeployError(f"There is no image {image}.")
         if options.overlay == "eks" and "@sha256:" not in image:
-            raise DeployError(f"{image} is not named by digest. Nothing was changed.")
+            raise DeployError(f"{image} is not named by digest.")
     _refuse_small_cluster(options.overlay, manifests)
     try:
         _kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", given=manifests)
     except DeployError as error:
-        raise DeployError(f"The API server refuses it: {error}. Nothing was changed.") from None
+        raise DeployError(f"The API server refuses it: {error}.") from None
     _say("secrets, images, room and dry run are as they should be")
 
 
@@ -304,7 +307,6 @@ def _refuse_small_cluster(overlay: str, manifests: list[Manifest]) -> None:
         if pool is None:
             raise DeployError(
                 "There is no node pool `workers`: apply kuberay/eks/nodepools.yaml first."
-                " Nothing was changed."
             )
         # Two clusters stand beside each other while one takes over from the other.
         need = (group["maxReplicas"] + group["minReplicas"]) * ray_cpus(group)
@@ -313,16 +315,13 @@ def _refuse_small_cluster(overlay: str, manifests: list[Manifest]) -> None:
             raise DeployError(
                 f"The node pool `workers` may grow to {have:g} CPUs, and {need} are needed while an"
                 " upgrade is under way: raise limits.cpu in kuberay/eks/nodepools.yaml."
-                " Nothing was changed."
             )
         return
     nodes = _json("get", "nodes")["items"]
     have = sum(_cpus(node["status"]["allocatable"]["cpu"]) for node in nodes)
     need = group["minReplicas"] * ray_cpus(group) + 1
     if have < need:
-        raise DeployError(
-            f"The cluster has {have:g} CPUs and {need} are needed. Nothing was changed."
-        )
+        raise DeployError(f"The cluster has {have:g} CPUs and {need} are needed.")
 
 
 def _cpus(quantity: str) -> float:
@@ -337,7 +336,7 @@ def _has(secret: str, key: str) -> bool:
 def _exists(image: str) -> bool:
     docker = shutil.which("docker")
     if docker is None:
-        raise DeployError("docker is needed to look whether the images exist. Nothing was changed.")
+        raise DeployError("docker is needed to look whether the images exist.")
     command = [docker, "buildx", "imagetools", "inspect", image]
     return not subprocess.run(command, capture_output=True, check=False).returncode
 
