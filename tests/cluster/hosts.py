@@ -69,6 +69,16 @@ class Host:
         """Whether everything that was started here has ended."""
         return all(process.poll() is not None for process in self.processes)
 
+    @property
+    def memory(self) -> int:
+        """Bytes of all processes here; what several share is counted once."""
+        assert self._child is not None
+        total = 0
+        for process in self._child.children(recursive=True) + self._entered():
+            with contextlib.suppress(psutil.Error):
+                total += process.memory_full_info().pss
+        return total
+
     def lose(self) -> None:
         """End everything here at once, as a machine that is gone."""
         if self._first is not None:
@@ -82,6 +92,14 @@ class Host:
         # What takes its place starts with an empty disk; files are what was mounted.
         for folder in [path for path in self.tmp.iterdir() if path.is_dir()]:
             shutil.rmtree(folder)
+
+    def _entered(self) -> list[psutil.Process]:
+        """What was started here from outside; the kernel does not count it to the first process."""
+        found = []
+        for started in self.processes:
+            with contextlib.suppress(psutil.Error):
+                found += psutil.Process(started.pid).children(recursive=True)
+        return found
 
     def _inside(self) -> int:
         """The first process of the namespaces, which are made when the host is first used."""

@@ -81,6 +81,11 @@ class RayPods:
         }
         return self._command("ray start", group, parameters), self._environment(group, environment)
 
+    def memory(self) -> tuple[int, int]:
+        """Bytes that the head and a worker may take."""
+        (group,) = self._cluster["workerGroupSpecs"]
+        return _memory(self._cluster["headGroupSpec"]), _memory(group)
+
     def drain(self) -> str:
         (group,) = self._cluster["workerGroupSpecs"]
         container = group["template"]["spec"]["containers"][0]
@@ -88,10 +93,9 @@ class RayPods:
         return f"{program.replace('/app/', f'{ROOT}/')} {seconds}"
 
     def _command(self, start: str, group: dict[str, Any], parameters: dict[str, str]) -> str:
-        memory = group["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
         all_parameters = {
             "num-cpus": str(ray_cpus(group)),
-            "memory": str(int(memory[:-2]) * UNITS[memory[-2:]]),
+            "memory": str(_memory(group)),
             "metrics-export-port": "8080",
             "dashboard-agent-listen-port": "52365",
             **parameters,
@@ -119,6 +123,12 @@ class RayPods:
             "RAY_SERVE_KV_TIMEOUT_S": "5",
             **self._own,
         }
+
+
+def _memory(group: dict[str, Any]) -> int:
+    """Bytes that a pod of the group may take."""
+    limit = group["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+    return int(limit[:-2]) * UNITS[limit[-2:]]
 
 
 def image_environment() -> dict[str, str]:

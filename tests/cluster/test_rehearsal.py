@@ -240,6 +240,15 @@ def test_deploys_as_the_operator_does(rehearsal: Rehearsal) -> None:
     rehearsal.say(f"both routes answer through the balancer and {', '.join(blue.ready())}")
 
 
+def test_processes_fit_into_the_memory_of_their_pods(rehearsal: Rehearsal) -> None:
+    blue = rehearsal.blue
+    head, worker = blue.head.memory, max(host.memory for host in blue.workers)
+    rehearsal.say(f"the head takes {head / 2**30:.1f} GiB, a worker {worker / 2**30:.1f} GiB")
+    assert worker > 2**30
+    for taken, limit in zip((head, worker), blue.pods.memory(), strict=True):
+        assert taken < 0.8 * limit
+
+
 def test_the_dashboard_asks_for_the_token(rehearsal: Rehearsal) -> None:
     url = f"http://{rehearsal.blue.head.address}:8265/api/serve/applications/"
     assert requests.get(url, timeout=10).status_code == 401

@@ -10,7 +10,7 @@ import yaml
 from serve_app.jobs import manifests as module
 from serve_app.jobs.manifests import Manifest, ManifestError, main, overlays, render, the
 from serve_app.serve_config import ROOT, with_hash
-from tests.manifests.conftest import ACCOUNT, IMAGES
+from tests.manifests.conftest import ACCOUNT, IMAGES, pod_templates
 
 
 def test_every_overlay_renders(manifests: list[Manifest]) -> None:
@@ -59,6 +59,26 @@ def test_workers_hold_every_replica_with_headroom(manifests: list[Manifest], ove
         assert group["maxReplicas"] * cpus >= 10 * 2 + 10 * 2 + 2 * 1
         # Warm headroom: four more model replicas than the smallest number.
         assert group["minReplicas"] * cpus - (2 + 2 + 2 * 1) >= 4 * 2
+
+
+def quantity(text: str) -> float:
+    """A Kubernetes quantity as a number."""
+    number, unit = re.fullmatch(r"([\d.]+)(\w*)", text).groups()  # type: ignore[union-attr]
+    return float(number) * {"": 1, "m": 1e-3, "Mi": 2**20, "Gi": 2**30}[unit]
+
+
+def test_two_local_clusters_fit_beside_each_other() -> None:
+    """While an upgrade is under way; 4 cores and 16 GB, less what Kubernetes itself asks for."""
+    cpu, memory = 0.0, 0.0
+    for manifest in render("local", IMAGES, {}):
+        for _, template in pod_templates(manifest):
+            for container in template["spec"]["containers"]:
+                requests = container["resources"]["requests"]
+                times = 2 if manifest["kind"] == "RayService" else 1
+                cpu += times * quantity(requests["cpu"])
+                memory += times * quantity(requests["memory"])
+    assert cpu <= 4 - 1
+    assert memory <= 16e9 - 1.5e9
 
 
 @pytest.mark.parametrize(("cpus", "most", "least"), [(7, 7, 2), (4, 11, 2), (2, 22, 4), (16, 3, 2)])
