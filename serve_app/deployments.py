@@ -101,7 +101,8 @@ class Classifier:
         texts = [text for request in call.requests for text in request]
         encoded = await asyncio.to_thread(self._backend.encode, texts)
         tokenize = time.perf_counter() - start
-        futures = self._loaded.submit(_like(call.requests, encoded))
+        flows = [(call.ingress, flow) for flow in call.flows]
+        futures = self._loaded.submit(_like(call.requests, encoded), flows)
         scored = await asyncio.gather(*futures, return_exceptions=True)
         backend = self._backend.name
         self._telemetry.note(TOKENS, sum(map(len, encoded)), backend=backend)

@@ -6,6 +6,7 @@ busy, few enough that what arrives later can still go first (see `fair_queue`).
 """
 
 import asyncio
+import itertools
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,9 +20,11 @@ from serve_app.messages import Call, Floats, Reply
 
 REPLICA_SEEN_S = 10.0
 """A replica that answered nothing for so long is no longer counted."""
-HEAD = 8
-"""The first texts of a request may use one call more than the rest, so that a short request
-does not wait for a long one's call to return."""
+SHORT = 8
+"""Requests of no more texts travel in calls of their own, for which there is as much room again:
+they neither wait for a long one's call to return nor share it."""
+BULK = 4
+"""Times as many texts in a call of long requests: nobody waits for the first of them."""
 
 
 class OverloadedError(Exception):
@@ -59,18 +62,23 @@ class Answers:
 
 
 class _Request:
-    __slots__ = ("answers", "backend", "future", "left", "since", "texts", "trace")
+    __slots__ = ("answers", "backend", "future", "left", "number", "since", "texts", "trace")
 
     def __init__(
-        self, texts: Sequence[str], future: "asyncio.Future[Answers]", backend: str
+        self, texts: Sequence[str], future: "asyncio.Future[Answers]", backend: str, number: int
     ) -> None:
         self.backend = backend
+        self.number = number
         self.texts = texts
         self.future = future
         self.left = len(texts)
         self.since = time.perf_counter()
         self.answers: Answers | None = None
         self.trace = tracing.current()
+
+    @property
+    def short(self) -> bool:
+        return len(self.texts) <= SHORT
 
     def fill(self, index: int, reply: Reply, row: int, waited: float) -> None:
         if self.answers is None:
@@ -120,6 +128,7 @@ class Dispatcher:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._replicas: dict[str, float] = {}
         self._rate = _Rate()
+        self._numbers = itertools.count()
         self._pumping = False
         self.waiting = 0
         """Texts that are not yet answered."""
@@ -139,7 +148,7 @@ class Dispatcher:
         if self.waiting and self.waiting + len(texts) > self._max_waiting:
             raise OverloadedError(self._rate.seconds_for(self.waiting))
         loop = asyncio.get_running_loop()
-        request = _Request(texts, loop.create_future(), self._backend)
+        request = _Request(texts, loop.create_future(), self._backend, next(self._numbers))
         self._queue.add((request, index) for index in range(len(texts)))
         self.waiting += len(texts)
         self.requests += 1
@@ -163,9 +172,9 @@ class Dispatcher:
     def _pump(self) -> None:
         self._pumping = False
         limit = self._calls_per_replica * self.replicas
-        while self._queue and len(self._in_flight) <= limit:
-            _, rank = self._queue.first()
-            if len(self._in_flight) == limit and rank >= HEAD:
+        while self._queue:
+            request, _ = self._queue.first()
+            if len(self._in_flight) >= (2 * limit if request.short else limit):
                 return
             items = self._take()
             if items:
@@ -181,10 +190,14 @@ class Dispatcher:
         self._pump()
 
     def _take(self) -> list[tuple[_Request, list[int]]]:
-        """The next texts, by request."""
+        """The next texts, by request: of short ones or of long ones."""
         taken: dict[_Request, list[int]] = {}
         texts = 0
-        while self._queue and texts < self._texts_per_call:
+        short = self._queue.first()[0].short
+        most = self._texts_per_call * (1 if short else BULK)
+        while self._queue and texts < most:
+            if self._queue.first()[0].short != short:
+                break
             request, index = self._queue.pop()
             if not request.future.done():
                 taken.setdefault(request, []).append(index)
@@ -197,6 +210,7 @@ class Dispatcher:
             requests=[[request.texts[i] for i in indices] for request, indices in items],
             ingress=self._ingress,
             waiting=len(self._queue) / self.replicas,
+            flows=tuple(request.number for request, _ in items),
             traces=tuple(r.trace for r, _ in items) if any(r.trace for r, _ in items) else (),
         )
         try:

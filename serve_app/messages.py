@@ -16,6 +16,7 @@ class Call:
         requests: the texts of each request that has some in this call.
         ingress: who calls.
         waiting: texts that still wait in that ingress for this replica, for the autoscaler.
+        flows: which of the ingress's requests each is a part of.
         traces: the span of each request as `traceparent`, "" of one that is not traced; empty
             where none is.
     """
@@ -23,6 +24,7 @@ class Call:
     requests: list[list[str]]
     ingress: str
     waiting: float
+    flows: tuple[int, ...] = ()
     traces: tuple[str, ...] = ()
 
 

@@ -90,6 +90,25 @@ async def test_few_calls_are_in_flight_and_the_next_carries_what_waits() -> None
     await asyncio.gather(*tasks, single)
 
 
+async def test_a_single_text_shares_no_call_with_a_list() -> None:
+    replica = Replica()
+    it = dispatcher(replica)
+    replica.may_answer.clear()
+    tasks = [asyncio.create_task(it.infer(["long"] * 200, 10))]
+    await settle()
+    assert len(replica.calls) == 2
+    for n in range(2):
+        tasks.append(asyncio.create_task(it.infer([f"single {n}"], 10)))
+        async with asyncio.timeout(10):
+            while len(replica.calls) < 3 + n:  # noqa: ASYNC110 the dispatcher has no event for it
+                await asyncio.sleep(0.001)
+    for call in replica.calls[2:]:
+        assert [len(request) for request in call.requests] == [1]
+    assert len({flow for call in replica.calls[:2] for flow in call.flows}) == 1
+    replica.may_answer.set()
+    await asyncio.gather(*tasks)
+
+
 async def test_a_full_queue_refuses_at_once_and_says_when_to_return() -> None:
     replica = Replica()
     it = dispatcher(replica, max_waiting=10)
@@ -160,7 +179,7 @@ async def test_calls_grow_with_the_replicas_that_answer() -> None:
     assert it.replicas == 3
     replica.calls.clear()
     replica.may_answer.clear()
-    task = asyncio.create_task(it.infer(["x"] * 100, 10))
+    task = asyncio.create_task(it.infer(["x"] * 400, 10))
     await settle()
     assert len(replica.calls) == 6
     replica.may_answer.set()
@@ -171,7 +190,7 @@ async def test_what_waits_is_told_to_the_autoscaler() -> None:
     replica = Replica()
     it = dispatcher(replica)
     replica.may_answer.clear()
-    task = asyncio.create_task(it.infer(["x"] * 40, 10))
+    task = asyncio.create_task(it.infer(["x"] * 88, 10))
     await settle()
     assert [call.waiting for call in replica.calls] == [24, 24]
     replica.may_answer.set()

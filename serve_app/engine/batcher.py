@@ -9,8 +9,9 @@ batches would leave the model idle for as long as the loop is busy.
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -109,8 +110,13 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, requests: Iterable[Sequence[Encoded]]) -> list["asyncio.Future[Scored]"]:
+    def submit(
+        self, requests: Iterable[Sequence[Encoded]], flows: Iterable[Hashable] | None = None
+    ) -> list["asyncio.Future[Scored]"]:
         """Queue the texts of one or more requests, each request with its own turn.
+
+        Args:
+            flows: which request each is a part of; None if all are whole.
 
         Returns:
             One future a text, in order. Cancelling it gives the text's place up.
@@ -124,9 +130,9 @@ class Batcher:
         with self._changed:
             if self._closed:
                 raise ClosedError("the model is shutting down")
-            for request in requests:
+            for request, flow in zip(requests, flows or repeat(None), strict=False):
                 items = [_Waiting(encoded, loop.create_future()) for encoded in request]
-                self._turns.add(items)
+                self._turns.add(items, flow)
                 for item in items:
                     self._waiting.setdefault(len(item.encoded), []).append(item)
                     futures.append(item.future)

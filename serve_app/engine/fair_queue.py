@@ -2,34 +2,49 @@
 
 Start-time fair queueing (Goyal, Vin, Cheng 1996) with one flow a request: the i-th text of a
 request that arrives at virtual time v is tagged v + i, the lowest tag goes first, and virtual time
-is the tag of the text that went last. A single text that arrives while a list of 256 is being
-answered is next; ten lists advance side by side.
+is the tag of the text that went last. Of equal tags the one goes first that is nearer to the
+beginning of its request. A single text that arrives while a list of 256 is being answered is next;
+ten lists advance side by side. A request that comes in parts goes on where its last part ended.
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from itertools import count
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+FLOWS = 1000
+"""Requests in parts that are remembered before those that are over are forgotten."""
 
 
 class FairQueue(Generic[Item]):
     """A queue of items, each a text of some request. Not safe for threads."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Item]] = []
+        self._heap: list[tuple[int, int, int, Item]] = []
+        self._flows: dict[Hashable, tuple[int, int]] = {}  # the next text's tag and rank
         self._arrivals = count()
         self._virtual_time = 0
 
     def __len__(self) -> int:
         return len(self._heap)
 
-    def add(self, request: Iterable[Item]) -> None:
-        """Put the texts of one request, which leave in the order given."""
-        for rank, item in enumerate(request):
-            entry = (self._virtual_time + rank, next(self._arrivals), item)
-            heapq.heappush(self._heap, entry)
+    def add(self, request: Iterable[Item], flow: Hashable | None = None) -> None:
+        """Put the texts of one request, or of one part of it, which leave in the order given.
+
+        Args:
+            flow: the request that these are a part of; None if they are all of it.
+        """
+        tag, rank = self._flows.get(flow, (0, 0)) if flow is not None else (0, 0)
+        tag = max(tag, self._virtual_time)
+        for item in request:
+            heapq.heappush(self._heap, (tag, rank, next(self._arrivals), item))
+            tag, rank = tag + 1, rank + 1
+        if flow is not None:
+            self._flows[flow] = (tag, rank)
+            if len(self._flows) > FLOWS:
+                over = self._virtual_time + 1
+                self._flows = {name: end for name, end in self._flows.items() if end[0] > over}
 
     def first(self) -> Item:
         """The item that `pop` would take.
@@ -37,7 +52,7 @@ class FairQueue(Generic[Item]):
         Raises:
             IndexError: the queue is empty.
         """
-        return self._heap[0][2]
+        return self._heap[0][3]
 
     def pop(self) -> Item:
         """Take the next item.
@@ -45,5 +60,5 @@ class FairQueue(Generic[Item]):
         Raises:
             IndexError: the queue is empty.
         """
-        self._virtual_time, _, item = heapq.heappop(self._heap)
+        self._virtual_time, _, _, item = heapq.heappop(self._heap)
         return item

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app.engine.fair_queue import FairQueue
+from serve_app.engine.fair_queue import FLOWS, FairQueue
 
 
 def drain(queue: FairQueue[str]) -> list[str]:
@@ -38,3 +38,30 @@ def test_a_single_waits_for_at_most_one_text_of_a_list(length: int, gone: int) -
         queue.pop()
     queue.add(["single"])
     assert "single" in [queue.pop() for _ in range(min(2, len(queue)))]
+
+
+def test_a_request_in_parts_has_one_share() -> None:
+    queue: FairQueue[str] = FairQueue()
+    for part in ("abcd", "efgh"):
+        queue.add(part, flow="list")
+    assert queue.pop() == "a"
+    queue.add("1")
+    queue.add("xyz")
+    assert [queue.pop() for _ in range(len(queue))] == list("1xbyczdefgh")
+
+
+def test_of_equal_turns_the_beginning_of_a_request_goes_first() -> None:
+    queue: FairQueue[str] = FairQueue()
+    queue.add("abc")
+    assert queue.pop() == "a"
+    assert queue.pop() == "b"
+    queue.add("1")
+    assert queue.pop() == "1"
+
+
+def test_requests_that_are_over_are_forgotten() -> None:
+    queue: FairQueue[int] = FairQueue()
+    for flow in range(5000):
+        queue.add([flow], flow)
+        queue.pop()
+    assert len(queue._flows) <= FLOWS + 1
