@@ -7,9 +7,10 @@ other, so that what else the machine does falls on all of them alike.
 
 import argparse
 import asyncio
-import contextlib
+import multiprocessing
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ from benchmarks.stub_server import COST_MS, REPLICAS
 
 ALONE, LISTS, STREAM = "nothing", "lists of 256", "a stream"
 LIST = 256
-MANY = 10_000_000
-"""Lines of a stream that is not meant to end."""
+LINES = 20_000
+"""Of each stream; its upload is over at once, so that the answers alone load the service."""
+START_S = 30.0
 SETTLE_S = 1.0
 
 
@@ -52,35 +54,53 @@ class Turn:
     bulk: float
 
 
-async def turn(base: str, beside: str, rate: float, seconds: float) -> tuple[list[Answered], float]:
-    """Single texts for so many seconds; their answers, and bulk texts answered a second."""
-    done = 0
+def bulk(base: str, beside: str, done: Any) -> None:
+    """The bulk load, without end, in a process of its own; `done` counts texts answered."""
 
     async def lists() -> None:
-        nonlocal done
         bodies = load.bodies("input", LIST)
         while True:
-            result = await load.run(f"{base}/infer", bodies, 1, 0.5, LIST, patience=30)
-            done += result.requests * LIST
+            result = await load.run(f"{base}/infer", bodies, 1, 0.5, LIST)
+            done.value += result.requests * LIST
 
     async def streams() -> None:
-        nonlocal done
-        reader = Reader()
-        try:
-            await stream(f"{base}/stream", Case("", MANY), reader)
-        finally:
-            done = reader.rows
+        while True:
+            await stream(f"{base}/stream", Case("", LINES), Counting(done))
 
-    ways: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {LISTS: lists, STREAM: streams}
-    bulk = asyncio.create_task(ways[beside]()) if beside in ways else None
-    await asyncio.sleep(SETTLE_S)
-    arrived = await send(f"{base}/infer", load.bodies("input"), rate, seconds)
-    if bulk is not None:
-        bulk.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await bulk
-    await asyncio.sleep(SETTLE_S)
-    return arrived.answers, done / (seconds + SETTLE_S)
+    asyncio.run(lists() if beside == LISTS else streams())
+
+
+class Counting(Reader):
+    """A reader that tells another process how far it is."""
+
+    def __init__(self, done: Any) -> None:
+        super().__init__()
+        self._done = done
+
+    def feed(self, data: bytes) -> None:
+        before = self.rows
+        super().feed(data)
+        self._done.value += self.rows - before
+
+
+def turn(base: str, beside: str, rate: float, seconds: float) -> tuple[list[Answered], float]:
+    """Single texts for so many seconds; their answers, and bulk texts answered a second."""
+    spawn = multiprocessing.get_context("spawn")
+    done = spawn.Value("q", 0)
+    process = spawn.Process(target=bulk, args=(base, beside, done), daemon=True)
+    if beside != ALONE:
+        process.start()
+        deadline = time.monotonic() + START_S
+        while not done.value and time.monotonic() < deadline:
+            time.sleep(0.05)
+    before = done.value
+    arrived = asyncio.run(send(f"{base}/infer", load.bodies("input"), rate, seconds))
+    texts = done.value - before
+    if beside != ALONE:
+        process.kill()
+        process.join()
+    time.sleep(SETTLE_S)
+    return arrived.answers, texts / seconds
 
 
 def measure(server: Server, backend: str, path: str, rate: float, options: Any) -> list[Turn]:
@@ -89,7 +109,7 @@ def measure(server: Server, backend: str, path: str, rate: float, options: Any) 
     found: list[Turn] = []
     for number_of_round in range(options.rounds):
         for beside in (ALONE, LISTS, STREAM):
-            answers, bulk = asyncio.run(turn(base, beside, rate, options.seconds))
+            answers, bulk = turn(base, beside, rate, options.seconds)
             good = sorted(one.ms for one in answers if one.status == 200)
             found.append(
                 Turn(

@@ -38,7 +38,7 @@ class Step:
         statuses: how often each came; 0 a lost connection, -1 no answer in time.
         unsent: requests that the load generator could not send.
         retry_after: seconds, the least and the most.
-        memory_mb: of ingress, replicas and proxy together, before, most and after.
+        memory_mb: of each role's processes, before, most and after.
     """
 
     backend: str
@@ -54,7 +54,7 @@ class Step:
     statuses: dict[str, int]
     unsent: int
     retry_after: tuple[int, int] | None
-    memory_mb: tuple[float, float, float]
+    memory_mb: dict[str, tuple[float, float, float]]
 
 
 def summarize(arrived: Arrived, warm: float, seconds: float) -> dict[str, Any]:
@@ -95,16 +95,11 @@ def measure(
         arrived = asyncio.run(
             send(url, bodies, capacity * multiple, options.warm_up + options.seconds)
         )
-    memory = [growth(watch.samples, role, 0.0) for role in watch.samples[0].mb]
     return Step(
         backend=backend,
         multiple=multiple,
         capacity=capacity,
-        memory_mb=(
-            sum(first for first, _, _ in memory),
-            sum(most for _, most, _ in memory),
-            sum(last for _, _, last in memory),
-        ),
+        memory_mb={role: growth(watch.samples, role, 0.0) for role in watch.samples[0].mb},
         **summarize(arrived, options.warm_up, options.seconds),
     )
 
@@ -122,11 +117,12 @@ def table(said: dict[str, Any]) -> str:
         f" after {said['warm_up']:g} s in which the queue fills; the load generator shares the"
         f" cores. The stub takes {said['cost_ms']:g} ms a text in each of {said['replicas']}"
         " replicas and no CPU. «other» are answers of neither 200 nor 503, lost connections and"
-        " requests that could not be sent.",
+        " requests that could not be sent. Memory is PSS before → most → after.",
         "",
         "| backend | × capacity | offered/s | answered/s | of capacity | p50 ms, accepted | p99 |"
-        " refused/s | p50 ms, refused | p99 | Retry-After s | other | MB before → most → after |",
-        "|" + " --- |" * 13,
+        " refused/s | p50 ms, refused | p99 | Retry-After s | other | ingress MB | HAProxy MB |"
+        " replicas MB |",
+        "|" + " --- |" * 15,
     ]
     for step in steps(said):
         other = step.unsent + sum(
@@ -138,7 +134,8 @@ def table(said: dict[str, Any]) -> str:
             f" **{number(step.goodput)}** | {step.goodput / step.capacity:.0%} |"
             f" {number(step.p50)} | {number(step.p99)} | {number(step.refused)} |"
             f" {number(step.refused_p50)} | {number(step.refused_p99)} | {waits} | {other} |"
-            f" {' → '.join(number(value) for value in step.memory_mb)} |"
+            f" {_held(step, 'ingress')} | {_held(step, 'HAProxy')} |"
+            f" {_held(step, 'onnx', 'transformers')} |"
         )
     return "\n".join(lines)
 
@@ -190,6 +187,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     write(options.output, said)
     print(table(said))
     return int(any("500" in step.statuses for step in found))
+
+
+def _held(step: Step, *roles: str) -> str:
+    parts = zip(*(step.memory_mb[role] for role in roles if role in step.memory_mb), strict=True)
+    return " → ".join(number(sum(part)) for part in parts)
 
 
 def _latencies(seen: Sequence[Answered], status: int) -> list[float]:
