@@ -8,6 +8,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from serve_app import tracing
+from tests.test_dispatcher import Replica, dispatcher
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -54,3 +55,20 @@ def test_a_span_is_recorded_in_the_trace_of_its_request() -> None:
     assert span.parent is not None
     assert f"{span.parent.span_id:016x}" in PARENT
     assert (span.start_time, span.end_time) == (1_000, 3_000)
+
+
+async def test_a_call_carries_the_trace_of_each_of_its_requests() -> None:
+    other = PARENT.replace("b7ad6b7169203331", "00f067aa0ba902b7")
+    replica = Replica()
+    it = dispatcher(replica)
+    loop = asyncio.get_running_loop()
+    await asyncio.gather(
+        *(
+            loop.create_task(it.infer([parent], 10), context=tracing.within(parent))
+            for parent in (PARENT, "", other)
+        )
+    )
+    (call,) = replica.calls
+    assert call.traces == (PARENT, "", other)
+    await it.infer(["untraced"], 10)
+    assert replica.calls[-1].traces == ()
