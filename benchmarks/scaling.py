@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
+from urllib.parse import urljoin
 
 from benchmarks import load
 from benchmarks.catalog import Setup
@@ -26,6 +27,18 @@ from benchmarks.stub_server import COST_MS, REPLICAS
 START_S = 300.0
 CLIENTS = 4
 """For each replica, where the rate is measured."""
+STUB = Setup(
+    "stub",
+    "the stub",
+    "stub_server",
+    ("int8",),
+    workers=1,
+    threads=1,
+    batch=1,
+    batching="none",
+    paths=(("int8", "/onnx/infer"),),
+    ready="/ready",
+)
 
 
 @dataclass(frozen=True)
@@ -81,21 +94,26 @@ def measure(server: Server, replicas: int, number_of_round: int, options: Any) -
     )
 
 
+def running(url: str, backend: str) -> int:
+    """Replicas of a backend that run, as `/cluster` says."""
+    with urllib.request.urlopen(urljoin(url, "/cluster"), timeout=30) as answer:
+        count: int = json.load(answer)["deployments"][backend]["running"]
+    return count
+
+
 def wait_for(url: str, replicas: int) -> None:
-    """Until so many replicas run.
+    """Until so many replicas of ONNX run.
 
     Raises:
         ServerError: they do not, in `START_S` seconds.
     """
     deadline = time.monotonic() + START_S
-    address = url.rsplit("/", 2)[0] + "/cluster"
     while time.monotonic() < deadline:
-        with urllib.request.urlopen(address, timeout=30) as answer:
-            running = json.load(answer)["deployments"]["onnx"]["running"]
-        if running == replicas:
+        found = running(url, "onnx")
+        if found == replicas:
             return
         time.sleep(0.5)
-    raise ServerError(f"{running} of {replicas} replicas run after {START_S:.0f} s")
+    raise ServerError(f"{found} of {replicas} replicas run after {START_S:.0f} s")
 
 
 def table(said: dict[str, Any]) -> str:
@@ -137,20 +155,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     steps: list[Step] = []
     for replicas in options.replicas:
-        setup = Setup(
-            "stub",
-            f"the stub, {replicas} replicas",
-            "stub_server",
-            ("int8",),
-            workers=1,
-            threads=1,
-            batch=1,
-            batching="none",
-            paths=(("int8", "/onnx/infer"),),
-        )
         environment = {COST_MS: str(options.cost), REPLICAS: str(replicas)}
-        print(f"{setup.title} …", flush=True)
-        with Server(setup, "int8", options.model, environment, START_S) as server:
+        print(f"the stub, {replicas} replicas …", flush=True)
+        with Server(STUB, "int8", options.model, environment, START_S) as server:
             wait_for(server.url, replicas)
             steps += [
                 measure(server, replicas, number_of_round, options)

@@ -13,13 +13,18 @@ from serve_app.serve_config import BASE, LOCAL, Config, load
 
 COST_MS = "BENCH_COST_MS"
 REPLICAS = "BENCH_REPLICAS"
+"""A number, or two for autoscaling between them: `1-10`."""
 
 
-def config(port: int, replicas: int) -> Config:
+def config(port: int, replicas: int, most: int | None = None) -> Config:
     """The local configuration with so many replicas of the ONNX deployment, and the stub in it.
 
     One worker a replica and one text a batch: a replica's rate is then 1 / cost, whatever waits.
+
+    Args:
+        most: replicas that autoscaling may add up to, and soon; None for none.
     """
+    quick = {"upscale_delay_s": 1, "downscale_delay_s": 5} if most else {}
     user = {"workers": 1, "threads": 1, "batch_texts": 1}
     deployments: list[dict[str, Any]] = [
         {"name": "Ingress", "ray_actor_options": {"num_cpus": 0.01}},
@@ -28,9 +33,12 @@ def config(port: int, replicas: int) -> Config:
                 "name": name,
                 "user_config": user,
                 "ray_actor_options": {"num_cpus": 0.01},
-                "autoscaling_config": {"min_replicas": count, "max_replicas": count},
+                "autoscaling_config": {"min_replicas": least, "max_replicas": top, **quick},
             }
-            for name, count in (("TorchClassifier", 1), ("OnnxClassifier", replicas))
+            for name, least, top in (
+                ("TorchClassifier", 1, most or 1),
+                ("OnnxClassifier", replicas, most or replicas),
+            )
         ),
     ]
     application = {"name": "sentiment", "deployments": deployments}
@@ -47,7 +55,8 @@ def config(port: int, replicas: int) -> Config:
 def main() -> int:
     """Serve until SIGTERM."""
     given = Given.read()
-    ours.serve(config(given.port, int(os.environ[REPLICAS])), given.model)
+    replicas, _, most = os.environ[REPLICAS].partition("-")
+    ours.serve(config(given.port, int(replicas), int(most) if most else None), given.model)
     return 0
 
 

@@ -1,8 +1,9 @@
 """From the ingress to the replicas of one backend: many waiting texts in few calls.
 
-A call to a replica costs several milliseconds of CPU whatever it carries, so texts that wait are
-carried together. Only a few calls are in flight for each replica: enough to keep its workers
-busy, few enough that what arrives later can still go first (see `fair_queue`).
+A call to a replica costs CPU whatever it carries, so texts that wait are carried together. Only
+so many calls are in flight for each replica: enough to keep its workers busy, few enough that what
+arrives later can still go first (see `fair_queue`). While a replica is busy, a text waits a moment
+for others to share its call: it would only wait in the replica otherwise.
 """
 
 import asyncio
@@ -20,6 +21,10 @@ from serve_app.messages import Call, Floats, Reply
 
 REPLICA_SEEN_S = 10.0
 """A replica that answered nothing for so long is no longer counted."""
+BUSY_CALLS = 2
+"""A replica with so many calls in flight has work: what arrives need not leave at once."""
+GATHER_S = 0.004
+"""The longest that a text waits for others to share its call; a batch takes several times that."""
 SHORT = 8
 """Requests of no more texts travel in calls of their own, for which there is as much room again:
 they neither wait for a long one's call to return nor share it."""
@@ -129,7 +134,8 @@ class Dispatcher:
         self._replicas: dict[str, float] = {}
         self._rate = _Rate()
         self._numbers = itertools.count()
-        self._pumping = False
+        self._due: asyncio.Handle | None = None
+        self._patient = False
         self.waiting = 0
         """Texts that are not yet answered."""
         self.requests = 0
@@ -152,9 +158,7 @@ class Dispatcher:
         self._queue.add((request, index) for index in range(len(texts)))
         self.waiting += len(texts)
         self.requests += 1
-        if not self._pumping:  # those that arrive in one turn of the loop go together
-            self._pumping = True
-            loop.call_soon(self._pump)
+        self._schedule(loop)
         try:
             async with asyncio.timeout(within):
                 return await request.future
@@ -169,8 +173,22 @@ class Dispatcher:
         self._replicas = {name: at for name, at in self._replicas.items() if at > horizon}
         return max(1, len(self._replicas))
 
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Send what waits: with this turn of the loop, or a moment later if that costs nothing."""
+        patient = self._busy and len(self._queue) < self._texts_per_call
+        if self._due is not None:
+            if patient or not self._patient:
+                return
+            self._due.cancel()
+        self._patient = patient
+        self._due = loop.call_later(GATHER_S if patient else 0, self._pump)
+
+    @property
+    def _busy(self) -> bool:
+        return len(self._in_flight) >= BUSY_CALLS * self.replicas
+
     def _pump(self) -> None:
-        self._pumping = False
+        self._due = None
         limit = self._calls_per_replica * self.replicas
         while self._queue:
             request, _ = self._queue.first()
@@ -187,7 +205,8 @@ class Dispatcher:
 
     def _landed(self, task: "asyncio.Task[None]") -> None:
         self._in_flight.discard(task)
-        self._pump()
+        if self._queue:
+            self._schedule(task.get_loop())
 
     def _take(self) -> list[tuple[_Request, list[int]]]:
         """The next texts, by request: of short ones or of long ones."""
