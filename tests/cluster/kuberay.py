@@ -81,6 +81,12 @@ class RayPods:
         }
         return self._command("ray start", group, parameters), self._environment(group, environment)
 
+    def readiness(self) -> dict[str, Any]:
+        """The readiness probe of a worker."""
+        (group,) = self._cluster["workerGroupSpecs"]
+        probe: dict[str, Any] = group["template"]["spec"]["containers"][0]["readinessProbe"]
+        return probe
+
     def memory(self) -> tuple[int, int]:
         """Bytes that the head and a worker may take."""
         (group,) = self._cluster["workerGroupSpecs"]

@@ -21,12 +21,11 @@ import pytest
 import requests
 
 from serve_app.jobs.key import main as key_main
-from serve_app.jobs.manifests import render, the
+from serve_app.jobs.manifests import render
 from serve_app.serve_config import hash_of, with_hash
 from tests.cluster.balancer import Balancer
 from tests.cluster.hosts import Host, network, until
 from tests.cluster.kuberay import RayPods
-from tests.manifests.conftest import ACCOUNT, IMAGES
 
 pytestmark = [
     pytest.mark.system,
@@ -211,11 +210,10 @@ def rehearsal(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             f" --requirepass {values['redis']}",
             {},
         )
-        service = the(render("eks", IMAGES, ACCOUNT), "RayService")["spec"]["serveService"]
         workers = [hosts["one"], hosts["two"], hosts["three"]]
-        balancer = Balancer(hosts["edge"], workers, service["metadata"]["annotations"])
-        balancer.start()
         pods = RayPods(render("local"), own, values, hosts["head"].address, "blue")
+        balancer = Balancer(hosts["edge"], workers, pods.readiness())
+        balancer.start()
         blue = RayCluster(hosts["head"], workers[:2], pods, values["ray-auth-token"])
         try:
             yield Rehearsal(hosts, balancer, blue, out.getvalue().split()[-1])
