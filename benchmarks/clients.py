@@ -23,16 +23,19 @@ SHELL = {
 }
 PYTHON = {
     "requests": """import requests
+
 answer = requests.post("{url}/transformers/infer", json={{"input": "A dull mess."}})
 print(answer.status_code, answer.json(), answer.headers["Server-Timing"])
 answer = requests.post("{url}/transformers/infer", json={{"input": " "}})
 print(answer.status_code, answer.json()["detail"])""",
     "huggingface_hub": """from huggingface_hub import InferenceClient
+
 client = InferenceClient(model="{url}/onnx")
 print(client.text_classification("A lovely, moving film."))
 print(client.text_classification("A dull mess.", top_k=1, function_to_apply="none"))""",
     "tritonclient": """import numpy as np
 import tritonclient.http as triton
+
 client = triton.InferenceServerClient("{host}")
 text = triton.InferInput("text", [2], "BYTES")
 text.set_data_from_numpy(np.array(["A lovely film.", "A dull mess."], dtype=object))
