@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import yaml
 from ray.serve.schema import ServeDeploySchema
 
 from serve_app.deployments import ReplicaConfig
@@ -64,9 +65,11 @@ def test_an_override_of_what_is_not_there_is_refused() -> None:
 
 
 def test_the_hash_follows_the_values() -> None:
-    config = load()
-    assert (
-        config["applications"][0]["args"]["config_hash"]
-        == load()["applications"][0]["args"]["config_hash"]
-    )
     assert hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1}) != hash_of({"a": 1, "b": 3})
+
+
+def test_the_hash_is_where_a_change_of_it_restarts_nothing() -> None:
+    config = load()
+    assert deployments(config)["Ingress"]["user_config"] == {"config_hash": hash_of(config)}
+    assert config["applications"][0]["args"] == {}
+    assert hash_of(config) == hash_of(yaml.safe_load(BASE.read_text(encoding="utf-8")))
