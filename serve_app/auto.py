@@ -33,7 +33,8 @@ class Auto:
 
     Args:
         threshold: margin below which a text goes on to torch; 0 never asks it.
-        patience: seconds that ONNX is given before torch is asked in its place.
+        patience: seconds that ONNX is given before torch is asked in its place, and torch before
+            a doubtful answer of ONNX stands.
     """
 
     def __init__(
@@ -70,7 +71,8 @@ class Auto:
             return answers
         try:
             second = await self._torch.infer(
-                [texts[index] for index in doubtful], deadline - loop.time()
+                [texts[index] for index in doubtful],
+                min(self._patience, deadline - loop.time()),
             )
         except UNAVAILABLE:
             return answers  # doubtful, but an answer

@@ -68,7 +68,8 @@ class Settings(BaseSettings):
     auto_patience_s: float = Field(
         default=2.0,
         gt=0,
-        description="Seconds after which `auto` asks torch in the place of ONNX.",
+        description="Seconds after which `auto` asks torch in the place of ONNX, or lets a doubtful"
+        " answer of ONNX stand.",
     )
     shadow_share: float = Field(
         default=0.0,

@@ -61,6 +61,13 @@ async def test_a_sure_answer_is_onnx_alone(onnx: Twin, torch: Twin) -> None:
     assert torch.asked == []
 
 
+async def test_a_torch_that_hangs_is_given_no_longer_than_onnx(onnx: Twin, torch: Twin) -> None:
+    torch.hangs = True
+    async with asyncio.timeout(5):
+        answers = await auto(onnx, torch, patience=0.01).infer(["doubt"], 60)
+    assert answers.backend == "onnx"
+
+
 async def test_a_doubtful_text_goes_on_to_torch(onnx: Twin, torch: Twin) -> None:
     it = auto(onnx, torch)
     answers = await it.infer(["sure", "doubt", "sure", "doubt too"], 10)
