@@ -17,6 +17,8 @@ from serve_app.engine.artifacts import ProblemType
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, Logits, apply
 from serve_app.telemetry import ESCALATIONS, FAILOVERS, Telemetry
 
+SECOND_OPINION = 3.0
+"""Torch takes several times as long for a text: what is only slow is worth waiting for."""
 UNAVAILABLE = (OverloadedError, BackendError, TimeoutError)
 
 
@@ -33,8 +35,8 @@ class Auto:
 
     Args:
         threshold: margin below which a text goes on to torch; 0 never asks it.
-        patience: seconds that ONNX is given before torch is asked in its place, and torch before
-            a doubtful answer of ONNX stands.
+        patience: seconds that ONNX is given before torch is asked in its place; torch is given
+            `SECOND_OPINION` times as long before a doubtful answer of ONNX stands.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class Auto:
         try:
             second = await self._torch.infer(
                 [texts[index] for index in doubtful],
-                min(self._patience, deadline - loop.time()),
+                min(SECOND_OPINION * self._patience, deadline - loop.time()),
             )
         except UNAVAILABLE:
             return answers  # doubtful, but an answer

@@ -68,8 +68,8 @@ class Settings(BaseSettings):
     auto_patience_s: float = Field(
         default=2.0,
         gt=0,
-        description="Seconds after which `auto` asks torch in the place of ONNX, or lets a doubtful"
-        " answer of ONNX stand.",
+        description="Seconds after which `auto` asks torch in the place of ONNX; after three times"
+        " as long without torch a doubtful answer of ONNX stands.",
     )
     shadow_share: float = Field(
         default=0.0,

@@ -93,16 +93,17 @@ def test_the_deployer_may_do_what_deploying_does() -> None:
     assert "*" not in str(rules)
 
 
-@pytest.mark.parametrize("kind", CRDS)
-def test_kinds_against_their_crds(kind: str, crds: Path) -> None:
-    path = crds / CRDS[kind]
-    if not path.exists():
-        pytest.skip(f"{path.name} is not there; scripts/crds brings it")
-    crd = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    (version,) = [v for v in crd["spec"]["versions"] if v["storage"]]
-    schema = closed(version["schema"]["openAPIV3Schema"])
-    schema["properties"]["metadata"] = {"type": "object"}
-    found = [m for m in (*pools(), *render("eks", IMAGES, ACCOUNT)) if m["kind"] == kind]
-    assert found
-    for manifest in found:
-        jsonschema.Draft202012Validator(schema).validate(manifest)
+def test_kinds_against_their_crds(crds: Path) -> None:
+    there = [kind for kind in CRDS if (crds / CRDS[kind]).exists()]
+    # A folder of the operator's CRDs alone has none of these; scripts/crds brings all.
+    assert there in ([], list(CRDS))
+    manifests = [*pools(), *render("eks", IMAGES, ACCOUNT)]
+    for kind in there:
+        crd = yaml.load((crds / CRDS[kind]).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        (version,) = [v for v in crd["spec"]["versions"] if v["storage"]]
+        schema = closed(version["schema"]["openAPIV3Schema"])
+        schema["properties"]["metadata"] = {"type": "object"}
+        found = [m for m in manifests if m["kind"] == kind]
+        assert found
+        for manifest in found:
+            jsonschema.Draft202012Validator(schema).validate(manifest)
