@@ -242,9 +242,10 @@ def _linked(images: Sequence[Path], options: argparse.Namespace) -> list[str]:
 
 
 def _how(run: Run) -> str:
-    said = run.options
+    # As many as there are: a run that was ended early has fewer than it was told to make.
+    rounds = len({cell.round for cell in run.cells})
     return (
-        f"{said['rounds']} rounds of {said['seconds']:g} s a cell; medians, and in brackets the"
+        f"Rounds: {rounds}, of {run.options['seconds']:g} s a cell; medians, and in brackets the"
         " least and the most of a round. A ratio is the median of those within a round."
     )
 
