@@ -22,7 +22,7 @@ COPY scripts/install scripts/slim scripts/
 RUN mkdir serve_app && touch README.md serve_app/__init__.py
 
 FROM sources AS serve-packages
-RUN scripts/install serve,tracing
+RUN scripts/install serve
 
 FROM serve-packages AS serve-slim
 RUN scripts/slim .venv

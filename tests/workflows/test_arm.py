@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
-EXTRAS = {"serve", "tracing", "prepare", "ui"}
+EXTRAS = {"serve", "prepare", "ui"}
 """What the Dockerfile's stages install."""
 
 
