@@ -66,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, write the JSON after every server, print the tables at the end."""
     options = parser().parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server that is up ends with us
-    run = Run({name: _plain(value) for name, value in vars(options).items()})
+    # Where the file lies says nothing of what was measured, and names folders of the machine.
+    run = Run({name: _plain(value) for name, value in vars(options).items() if name != "output"})
     run.servers = {setup.key: _described(setup) for setup in SETUPS if setup.key in options.servers}
     runnable = []
     for setup in SETUPS:
