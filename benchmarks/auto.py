@@ -22,7 +22,7 @@ from typing import Any
 import aiohttp
 
 from benchmarks import load
-from benchmarks.catalog import OURS, SETUPS
+from benchmarks.catalog import SERVICE
 from benchmarks.memory import by_role
 from benchmarks.parity import read
 from benchmarks.records import RESULTS, in_words, machine, number, spread, write
@@ -183,9 +183,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=RESULTS / "auto.json")
     options = parser.parse_args(argv)
     texts, _ = read(options.labelled)
-    ours = next(setup for setup in SETUPS if setup.key == OURS)
-    with Server(ours, "int8", options.model) as server:
-        base = "/".join(server.url.split("/")[:3])
+    with Server(SERVICE, "int8", options.model) as server:
+        base = server.at("/").rstrip("/")
         said: dict[str, Any] = {
             "machine": machine(),
             "agreement": agreement(base, texts),

@@ -13,15 +13,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks import load
 from benchmarks.arrivals import Answered, send
-from benchmarks.catalog import OURS, SETUPS
+from benchmarks.catalog import SERVICE, STUB
 from benchmarks.load import percentile
 from benchmarks.records import RESULTS, in_words, machine, number, write
 from benchmarks.servers import Server
-from benchmarks.stream import STUB, Case, Reader
+from benchmarks.stream import Case, Reader
 from benchmarks.stream import run as stream
 from benchmarks.stub_server import COST_MS, REPLICAS
 
@@ -105,7 +106,7 @@ def turn(base: str, beside: str, rate: float, seconds: float) -> tuple[list[Answ
 
 def measure(server: Server, backend: str, path: str, rate: float, options: Any) -> list[Turn]:
     """All rounds of one backend."""
-    base = "/".join(server.url.split("/")[:3]) + f"/{path}"
+    base = server.at(f"/{path}")
     found: list[Turn] = []
     for number_of_round in range(options.rounds):
         for beside in (ALONE, LISTS, STREAM):
@@ -145,11 +146,11 @@ def table(said: dict[str, Any]) -> str:
             seen = [one for one in own if one.beside == beside]
             ratios = [one.p95 / other.p95 - 1 for one, other in zip(seen, alone, strict=True)]
             lines.append(
-                f"| {backend} | {beside} | {number(_median(one.p50 for one in seen))} |"
-                f" {number(_median(one.p95 for one in seen))} |"
-                f" {number(_median(one.p99 for one in seen))} |"
-                f" {_median(ratios):+.0%} | {sum(one.errors for one in seen)} |"
-                f" {number(_median(one.bulk for one in seen))} |"
+                f"| {backend} | {beside} | {number(median(one.p50 for one in seen))} |"
+                f" {number(median(one.p95 for one in seen))} |"
+                f" {number(median(one.p99 for one in seen))} |"
+                f" {median(ratios):+.0%} | {sum(one.errors for one in seen)} |"
+                f" {number(median(one.bulk for one in seen))} |"
             )
     return "\n".join(lines)
 
@@ -169,8 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     environment = {COST_MS: str(options.cost), REPLICAS: str(options.replicas)}
     with Server(STUB, "int8", options.model, environment) as server:
         found = measure(server, "stub", "onnx", options.stub_rate, options)
-    ours = next(setup for setup in SETUPS if setup.key == OURS)
-    with Server(ours, "int8", options.model) as server:
+    with Server(SERVICE, "int8", options.model) as server:
         found += measure(server, "ONNX int8", "onnx", options.rate, options)
     said = {
         "machine": machine(),
@@ -184,11 +184,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     write(options.output, said)
     print(table(said))
     return 0
-
-
-def _median(values: Any) -> float:
-    ordered = sorted(values)
-    return float(ordered[len(ordered) // 2])
 
 
 if __name__ == "__main__":

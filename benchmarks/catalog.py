@@ -86,23 +86,39 @@ class Setup:
 ALL: tuple[Precision, ...] = ("torch", "fp32", "int8", "dynamic")
 ONNX: tuple[Precision, ...] = ("fp32", "int8", "dynamic")
 
-SETUPS = (
-    Setup(
-        OURS,
-        "this service",
-        "peers.ours",
-        ("torch", "fp32", "int8"),
-        workers=2,
-        threads=1,
-        batch=8,
-        batching="≤ 8 texts of like length",
-        paths=(
-            ("torch", "/transformers/infer"),
-            ("fp32", "/onnx/infer"),
-            ("int8", "/onnx/infer"),
-        ),
-        ready="/ready",
+SERVICE = Setup(
+    OURS,
+    "this service",
+    "peers.ours",
+    ("torch", "fp32", "int8"),
+    workers=2,
+    threads=1,
+    batch=8,
+    batching="≤ 8 texts of like length",
+    paths=(
+        ("torch", "/transformers/infer"),
+        ("fp32", "/onnx/infer"),
+        ("int8", "/onnx/infer"),
     ),
+    ready="/ready",
+)
+
+STUB = Setup(
+    "stub",
+    "the stub",
+    "stub_server",
+    ("int8",),
+    workers=1,
+    threads=1,
+    batch=1,
+    batching="none",
+    paths=(("int8", "/onnx/infer"),),
+    ready="/ready",
+)
+"""This service with a stub for its models; nobody to compare with."""
+
+SETUPS = (
+    SERVICE,
     Setup(
         "pipeline",
         "FastAPI + pipeline",

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.catalog import OURS, SETUPS
+from benchmarks.catalog import SERVICE
 from benchmarks.servers import Server
 
 NODE = Path(".cache/node")
@@ -87,9 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, default=Path(".cache/prepared/sst2-minilm"))
     parser.add_argument("--output", type=Path, help="such as docs/clients.md")
     options = parser.parse_args(argv)
-    ours = next(setup for setup in SETUPS if setup.key == OURS)
-    with Server(ours, "int8", options.model) as server:
-        said = transcript("/".join(server.url.split("/")[:3]))
+    with Server(SERVICE, "int8", options.model) as server:
+        said = transcript(server.at("/").rstrip("/"))
     if options.output:
         title = (
             "# Real clients\n\nWritten by `python -m benchmarks.clients --output docs/clients.md`."

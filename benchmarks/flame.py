@@ -11,32 +11,16 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
-import psutil
-
 from benchmarks import load
-from benchmarks.catalog import OURS, SETUPS
+from benchmarks.catalog import SERVICE
+from benchmarks.memory import by_role
 from benchmarks.servers import Server, ServerError
 
 IMAGES = Path("docs/images")
-ROLES = {"ingress": ":Ingress", "replica": ":OnnxClassifier"}
-"""What the titles of Ray's processes end with."""
+ROLES = {"ingress": "ingress", "replica": "onnx"}
+"""What is recorded, by the name of its picture."""
 RATE = 200
 """Samples a second: enough for ten seconds, few enough not to slow what is looked at."""
-
-
-def process_of(server: Server, role: str) -> int:
-    """The process id of one of the service's actors.
-
-    Raises:
-        ServerError: it has none.
-    """
-    for process in server.processes:
-        try:
-            if ROLES[role] in " ".join(process.cmdline()):
-                return process.pid
-        except psutil.Error:
-            continue
-    raise ServerError(f"the service has no process of the {role}")
 
 
 async def record(server: Server, pid: int, target: Path, clients: int, seconds: int) -> None:
@@ -69,15 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--output", type=Path, default=IMAGES)
     options = parser.parse_args(argv)
-    (ours,) = (setup for setup in SETUPS if setup.key == OURS)
     options.output.mkdir(parents=True, exist_ok=True)
     try:
-        with Server(ours, "int8", options.model) as server:
-            for role in ROLES:
-                target = options.output / f"flame-{role}.svg"
-                pid = process_of(server, role)
+        with Server(SERVICE, "int8", options.model) as server:
+            found = by_role(server.processes)
+            for name, role in ROLES.items():
+                target = options.output / f"flame-{name}.svg"
+                pid = found[role][0].pid
                 asyncio.run(record(server, pid, target, options.clients, options.seconds))
-                print(f"{target}: the {role} under {options.clients} clients")
+                print(f"{target}: the {name} under {options.clients} clients")
     except ServerError as error:
         print(f"flame: {error}", file=sys.stderr)
         return 1

@@ -15,12 +15,11 @@ from typing import Any
 
 from benchmarks import load
 from benchmarks.arrivals import Answered, Arrived, send
-from benchmarks.catalog import OURS, SETUPS
+from benchmarks.catalog import SERVICE, STUB
 from benchmarks.load import percentile
 from benchmarks.memory import Watch, by_role, growth
 from benchmarks.records import RESULTS, in_words, machine, number, write
 from benchmarks.servers import Server
-from benchmarks.stream import STUB
 from benchmarks.stub_server import COST_MS, REPLICAS
 
 ANSWERED, REFUSED = 200, 503
@@ -161,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found: list[Step] = []
 
     def run(server: Server, path: str, name: str, multiples: Sequence[float]) -> None:
-        url = f"{server.url.split('/', 3)[0]}//{server.url.split('/', 3)[2]}/{path}/infer"
+        url = server.at(f"/{path}/infer")
         capacity = capacity_of(server, url, 5.0)
         for multiple in multiples:
             found.append(measure(server, name, url, capacity, multiple, options))
@@ -172,8 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with Server(STUB, "int8", options.model, environment) as server:
             run(server, "onnx", "stub", options.stub)
     if options.real:
-        ours = next(setup for setup in SETUPS if setup.key == OURS)
-        with Server(ours, "int8", options.model) as server:
+        with Server(SERVICE, "int8", options.model) as server:
             for backend in options.backends:
                 run(server, backend, backend, options.real)
     said = {

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from benchmarks import load
-from benchmarks.catalog import Setup
+from benchmarks.catalog import STUB
 from benchmarks.records import RESULTS, in_words, machine, number, spread, write
 from benchmarks.servers import Server, ServerError
 from benchmarks.stub_server import COST_MS, REPLICAS
@@ -27,18 +27,6 @@ from benchmarks.stub_server import COST_MS, REPLICAS
 START_S = 300.0
 CLIENTS = 4
 """For each replica, where the rate is measured."""
-STUB = Setup(
-    "stub",
-    "the stub",
-    "stub_server",
-    ("int8",),
-    workers=1,
-    threads=1,
-    batch=1,
-    batching="none",
-    paths=(("int8", "/onnx/infer"),),
-    ready="/ready",
-)
 
 
 @dataclass(frozen=True)

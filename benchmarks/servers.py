@@ -110,6 +110,10 @@ class Server:
         self._family.end()
         self._process.wait()
 
+    def at(self, path: str) -> str:
+        """The URL of one of its other routes."""
+        return urljoin(self.url, path)
+
     @property
     def processes(self) -> list[psutil.Process]:
         """All of its processes that live."""
@@ -146,7 +150,7 @@ class Server:
             try:
                 self.ask(["Is it up?"])
                 if self._setup.ready:
-                    urllib.request.urlopen(urljoin(self.url, self._setup.ready), timeout=60).close()
+                    urllib.request.urlopen(self.at(self._setup.ready), timeout=60).close()
                 return
             except OSError as error:
                 said = error

@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from benchmarks.catalog import OURS, SETUPS, Setup
+from benchmarks.catalog import SERVICE, STUB
 from benchmarks.memory import Sample, Watch, by_role, growth
 from benchmarks.records import RESULTS, in_words, machine, number, write
 from benchmarks.servers import Server
@@ -28,17 +28,6 @@ from benchmarks.texts import texts
 BLOCK = 500
 """Lines of one write of the client."""
 HEADERS = {"Content-Type": "application/x-ndjson"}
-STUB = Setup(
-    "stub",
-    "the stub",
-    "stub_server",
-    ("int8",),
-    workers=1,
-    threads=1,
-    batch=1,
-    batching="none",
-    paths=(("int8", "/onnx/infer"),),
-)
 
 
 @dataclass(frozen=True)
@@ -138,7 +127,7 @@ async def run(url: str, case: Case, reader: Reader) -> tuple[float, float]:
 
 def measure(server: Server, case: Case) -> Outcome:
     """One stream with the service watched."""
-    url = server.url.rsplit("/", 1)[0] + "/stream"
+    url = server.at("/onnx/stream")
     asyncio.run(run(url, Case("", 2000), Reader()))
     reader = Reader()
     cpu = server.cpu()
@@ -202,7 +191,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cost", type=float, default=0.2, help="ms of the stub for each text")
     parser.add_argument("--output", type=Path, default=RESULTS / "stream.json")
     options = parser.parse_args(argv)
-    ours = next(setup for setup in SETUPS if setup.key == OURS)
     environment = {COST_MS: str(options.cost), REPLICAS: str(options.replicas)}
     stub = [
         Case("stub", options.lines),
@@ -211,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found: list[Outcome] = []
     for setup, more, cases in (
         (STUB, environment, stub),
-        (ours, {}, [Case("ONNX int8", options.real)]),
+        (SERVICE, {}, [Case("ONNX int8", options.real)]),
     ):
         cases = [case for case in cases if case.lines]
         if cases:

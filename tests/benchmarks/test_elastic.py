@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import load
-from benchmarks.scaling import START_S, STUB, running
+from benchmarks.catalog import STUB
+from benchmarks.scaling import START_S, running
 from benchmarks.servers import Server
 from benchmarks.stub_server import COST_MS, REPLICAS
 
