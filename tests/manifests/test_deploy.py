@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -18,6 +18,7 @@ from serve_app.jobs import deploy as module
 from serve_app.jobs.deploy import SECRETS, main
 from serve_app.jobs.manifests import render, serve_config, the
 from serve_app.serve_config import ROOT, hash_of, with_hash
+from tests.deployed import Deployed
 from tests.manifests.conftest import ACCOUNT, IMAGES
 
 KUBECTL = f"""#!{sys.executable}
@@ -272,36 +273,15 @@ def test_waits_for_the_operator_to_have_seen_it(
     assert "not running after 1 s" in capsys.readouterr().err
 
 
-class Service(BaseHTTPRequestHandler):
-    hash = ""
-
-    def do_GET(self) -> None:
-        self.answer({"config_hash": self.hash})
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        known = self.headers["Authorization"] == "Bearer k"
-        self.answer([{"label": "POSITIVE", "score": 0.9}] if known else [])
-
-    def answer(self, body: object) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.mark.parametrize(("right", "code"), [(True, 0), (False, 1)])
 def test_asks_both_routes_and_compares_the_configuration(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, right: bool, code: int
 ) -> None:
     monkeypatch.setenv("SENTIMENT_KEY", "k")
     digest = hash_of(serve_config("eks"))
-    monkeypatch.setattr(Service, "hash", digest if right else "other")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+    monkeypatch.setattr(Deployed, "hash", digest if right else "other")
+    monkeypatch.setattr(Deployed, "key", "k")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Deployed) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_address[1]}"
         assert run("--part", "scaling", "--address", address) == code

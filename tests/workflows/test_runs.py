@@ -1,11 +1,10 @@
 """The `run:` steps of the workflows, run: scripts, make and Python are real, clusters stand-ins."""
 
 import datetime
-import json
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -20,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from serve_app.jobs.deploy import staged
 from serve_app.jobs.manifests import render, the
 from serve_app.serve_config import ROOT, hash_of
+from tests.deployed import Deployed
 from tests.manifests.conftest import ACCOUNT, IMAGES
 from tests.workflows.standins import StandIns
 
@@ -50,23 +50,8 @@ class Balancer:
 def balancer(tmp_path: Path) -> Iterator[Balancer]:
     digest = hash_of(yaml.safe_load(service()["spec"]["serveConfigV2"]))
 
-    class Answers(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.answer({"config_hash": digest})
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.answer([{"label": "POSITIVE", "score": 0.9}])
-
-        def answer(self, body: object) -> None:
-            data = json.dumps(body).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: object) -> None:
-            pass
+    class Answers(Deployed):
+        hash = digest
 
     certificate = certify(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
