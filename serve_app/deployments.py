@@ -38,6 +38,9 @@ HEALTH_DEADLINE_S = 20.0
 """A model that runs one batch for longer is stuck, and its replica is replaced."""
 INLINE_CHARACTERS = 2000
 """Tokenizing so much takes half a millisecond: less than it costs to have a thread do it."""
+NICENESS, BULK_NICENESS = 5, 15
+"""Of the model's threads. The event loops come first, so that refusals and answers wait for no
+batch; then single texts, then long requests, which take what is left."""
 INGRESS_TOLD_S = 5.0
 """What an ingress told of its queue is forgotten after so long."""
 
@@ -70,7 +73,8 @@ class Classifier:
     """What both model deployments do; they differ in the backend they load."""
 
     _backend: Backend
-    _batcher: Batcher | None = None
+    # Of short requests, and of long ones: a single text finds a free worker beside any bulk load.
+    _batchers: tuple[Batcher, Batcher] | None = None
     _certificate: Certificate
     _config: ReplicaConfig
 
@@ -84,11 +88,14 @@ class Classifier:
         """Load, certify and switch to the model as configured; called at start and on change."""
         config = ReplicaConfig.model_validate(user_config)
         backend, certificate = await asyncio.to_thread(self._load, config)
-        old = self._batcher
+        old = self._batchers or ()
         self._backend, self._certificate, self._config = backend, certificate, config
-        self._batcher = Batcher(backend.logits, config.workers, config.budget)
-        if old is not None:
-            await asyncio.to_thread(old.close)
+        self._batchers = (
+            Batcher(backend.logits, config.workers, config.budget, NICENESS),
+            Batcher(backend.logits, config.workers, config.budget, BULK_NICENESS),
+        )
+        for batcher in old:
+            await asyncio.to_thread(batcher.close)
 
     def _load(self, config: ReplicaConfig) -> tuple[Backend, Certificate]:
         raise NotImplementedError
@@ -107,7 +114,7 @@ class Classifier:
             encoded = await asyncio.to_thread(self._backend.encode, texts)
         tokenize = time.perf_counter() - start
         flows = [(call.ingress, flow) for flow in call.flows]
-        futures = self._loaded.submit(_like(call.requests, encoded), flows)
+        futures = self._loaded[call.bulk].submit(_like(call.requests, encoded), flows)
         scored = await asyncio.gather(*futures, return_exceptions=True)
         backend = self._backend.name
         self._telemetry.note(TOKENS, sum(map(len, encoded)), backend=backend)
@@ -127,7 +134,7 @@ class Classifier:
             "workers": self._config.workers,
             "threads": self._config.threads,
             "cpus": _cpus(),
-            "texts": self._loaded.texts,
+            "texts": self._texts,
             "certificate": self._certificate.as_dict(),
         }
 
@@ -135,11 +142,11 @@ class Classifier:
         """Texts in hand and this replica's share of those that wait in the ingresses."""
         horizon = time.perf_counter() - INGRESS_TOLD_S
         told = sum(waiting for at, waiting in self._told.values() if at > horizon)
-        return {TEXTS: (self._batcher.texts if self._batcher else 0) + told}
+        return {TEXTS: self._texts + told}
 
     async def check_health(self) -> None:
         """Run one golden text past the queue: overload is no illness, a stuck model is."""
-        stuck = self._loaded.stuck
+        stuck = max(batcher.stuck for batcher in self._loaded)
         if stuck > HEALTH_DEADLINE_S:
             raise RuntimeError(f"a batch has been running for {stuck:.0f} s")
         encoded = self._backend.encode(self._artifacts.golden.texts[:1])
@@ -149,10 +156,15 @@ class Classifier:
             raise RuntimeError("the model answers with numbers that are none")
 
     @property
-    def _loaded(self) -> Batcher:
-        if self._batcher is None:
+    def _loaded(self) -> tuple[Batcher, Batcher]:
+        if self._batchers is None:
             raise RuntimeError("the model is not loaded yet")
-        return self._batcher
+        return self._batchers
+
+    @property
+    def _texts(self) -> int:
+        """Texts that wait or are being run."""
+        return sum(batcher.texts for batcher in self._batchers or ())
 
 
 def _cpus() -> float:

@@ -4,14 +4,18 @@ A call to a replica costs CPU whatever it carries, so texts that wait are carrie
 so many calls are in flight for each replica: enough to keep its workers busy, few enough that what
 arrives later can still go first (see `fair_queue`). While a replica is busy, a text waits a moment
 for others to share its call: it would only wait in the replica otherwise.
+
+Short requests and long ones travel in lanes of their own, here and in the replica, so that a single
+text neither waits for a long request's calls nor shares one.
 """
 
 import asyncio
 import itertools
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -26,10 +30,12 @@ BUSY_CALLS = 2
 GATHER_S = 0.004
 """The longest that a text waits for others to share its call; a batch takes several times that."""
 SHORT = 8
-"""Requests of no more texts travel in calls of their own, for which there is as much room again:
-they neither wait for a long one's call to return nor share it."""
-BULK = 4
+"""A request of no more texts is a short one."""
+BULK = 2
 """Times as many texts in a call of long requests: nobody waits for the first of them."""
+BULK_PAUSE_S = 0.001
+"""Between two calls of long requests: a list's calls at once would hold up the event loops, here
+and in the replica, and with them every single text."""
 
 
 class OverloadedError(Exception):
@@ -81,10 +87,6 @@ class _Request:
         self.answers: Answers | None = None
         self.trace = tracing.current()
 
-    @property
-    def short(self) -> bool:
-        return len(self.texts) <= SHORT
-
     def fill(self, index: int, reply: Reply, row: int, waited: float) -> None:
         if self.answers is None:
             shape = (len(self.texts), reply.logits.shape[1])
@@ -101,6 +103,9 @@ class _Request:
             answers.batch_size = int(reply.batch_size[row])
             if not self.future.done():
                 self.future.set_result(answers)
+
+
+_Items = list[tuple[_Request, list[int]]]
 
 
 class Dispatcher:
@@ -126,16 +131,12 @@ class Dispatcher:
         self._call = call
         self._backend = backend
         self._ingress = ingress
-        self._texts_per_call = texts_per_call
-        self._calls_per_replica = calls_per_replica
         self._max_waiting = max_waiting
-        self._queue: FairQueue[tuple[_Request, int]] = FairQueue()
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._short = _Lane(self._carry, texts_per_call, calls_per_replica)
+        self._bulk = _Lane(self._carry, texts_per_call * BULK, calls_per_replica, BULK_PAUSE_S)
         self._replicas: dict[str, float] = {}
         self._rate = _Rate()
         self._numbers = itertools.count()
-        self._due: asyncio.Handle | None = None
-        self._patient = False
         self.waiting = 0
         """Texts that are not yet answered."""
         self.requests = 0
@@ -155,10 +156,10 @@ class Dispatcher:
             raise OverloadedError(self._rate.seconds_for(self.waiting))
         loop = asyncio.get_running_loop()
         request = _Request(texts, loop.create_future(), self._backend, next(self._numbers))
-        self._queue.add((request, index) for index in range(len(texts)))
         self.waiting += len(texts)
         self.requests += 1
-        self._schedule(loop)
+        lane = self._short if len(texts) <= SHORT else self._bulk
+        lane.add(request, self.replicas)
         try:
             async with asyncio.timeout(within):
                 return await request.future
@@ -170,67 +171,20 @@ class Dispatcher:
     def replicas(self) -> int:
         """Replicas that answered lately; 1 if none did."""
         horizon = time.monotonic() - REPLICA_SEEN_S
-        self._replicas = {name: at for name, at in self._replicas.items() if at > horizon}
+        if any(at <= horizon for at in self._replicas.values()):
+            self._replicas = {name: at for name, at in self._replicas.items() if at > horizon}
         return max(1, len(self._replicas))
 
-    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Send what waits: with this turn of the loop, or a moment later if that costs nothing."""
-        patient = self._busy and len(self._queue) < self._texts_per_call
-        if self._due is not None:
-            if patient or not self._patient:
-                return
-            self._due.cancel()
-        self._patient = patient
-        self._due = loop.call_later(GATHER_S if patient else 0, self._pump)
-
-    @property
-    def _busy(self) -> bool:
-        return len(self._in_flight) >= BUSY_CALLS * self.replicas
-
-    def _pump(self) -> None:
-        self._due = None
-        limit = self._calls_per_replica * self.replicas
-        while self._queue:
-            request, _ = self._queue.first()
-            if len(self._in_flight) >= (2 * limit if request.short else limit):
-                return
-            items = self._take()
-            if items:
-                traces = (request.trace for request, _ in items if request.trace)
-                task = asyncio.get_running_loop().create_task(
-                    self._carry(items), context=tracing.within(next(traces, ""))
-                )
-                self._in_flight.add(task)
-                task.add_done_callback(self._landed)
-
-    def _landed(self, task: "asyncio.Task[None]") -> None:
-        self._in_flight.discard(task)
-        if self._queue:
-            self._schedule(task.get_loop())
-
-    def _take(self) -> list[tuple[_Request, list[int]]]:
-        """The next texts, by request: of short ones or of long ones."""
-        taken: dict[_Request, list[int]] = {}
-        texts = 0
-        short = self._queue.first()[0].short
-        most = self._texts_per_call * (1 if short else BULK)
-        while self._queue and texts < most:
-            if self._queue.first()[0].short != short:
-                break
-            request, index = self._queue.pop()
-            if not request.future.done():
-                taken.setdefault(request, []).append(index)
-                texts += 1
-        return list(taken.items())
-
-    async def _carry(self, items: list[tuple[_Request, list[int]]]) -> None:
+    async def _carry(self, items: _Items, lane: "_Lane") -> None:
         sent = time.perf_counter()
+        replicas = self.replicas
         call = Call(
             requests=[[request.texts[i] for i in indices] for request, indices in items],
             ingress=self._ingress,
-            waiting=len(self._queue) / self.replicas,
+            waiting=(len(self._short) + len(self._bulk)) / replicas,
             flows=tuple(request.number for request, _ in items),
             traces=tuple(r.trace for r, _ in items) if any(r.trace for r, _ in items) else (),
+            bulk=lane is self._bulk,
         )
         try:
             reply = await self._call(call)
@@ -241,6 +195,8 @@ class Dispatcher:
                         error if isinstance(error, BackendError) else BackendError(str(error))
                     )
             return
+        finally:
+            lane.landed(self.replicas)
         self._replicas[reply.replica] = time.monotonic()
         row = 0
         truncated = set(reply.truncated)
@@ -252,6 +208,90 @@ class Dispatcher:
                     request.answers.truncated += 1
                 row += 1
         self._rate.add(row)
+
+
+class _Lane:
+    """Texts that wait for a call, and the calls that are in flight with others before them.
+
+    Args:
+        carry: makes one call of some texts.
+        texts_per_call: at most so many.
+        calls_per_replica: in flight.
+        pause: seconds between two calls.
+    """
+
+    def __init__(
+        self,
+        carry: "Callable[[_Items, _Lane], Coroutine[Any, Any, None]]",
+        texts_per_call: int,
+        calls_per_replica: int,
+        pause: float = 0,
+    ) -> None:
+        self._carry = carry
+        self._pause = pause
+        self._texts_per_call = texts_per_call
+        self._calls_per_replica = calls_per_replica
+        self._queue: FairQueue[tuple[_Request, int]] = FairQueue()
+        self._in_flight = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._due: asyncio.Handle | None = None
+        self._patient = False
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def add(self, request: _Request, replicas: int) -> None:
+        self._queue.add((request, index) for index in range(len(request.texts)))
+        self._schedule(replicas)
+
+    def landed(self, replicas: int) -> None:
+        """A call has returned."""
+        self._in_flight -= 1
+        if self._queue:
+            self._schedule(replicas)
+
+    def _schedule(self, replicas: int) -> None:
+        """Send what waits: with this turn of the loop, or a moment later if that costs nothing."""
+        busy = self._in_flight >= BUSY_CALLS * replicas
+        patient = busy and len(self._queue) < self._texts_per_call
+        if self._due is not None:
+            if patient or not self._patient:
+                return
+            self._due.cancel()
+        self._patient = patient
+        loop = asyncio.get_running_loop()
+        self._due = loop.call_later(GATHER_S if patient else 0, self._pump, replicas)
+
+    def _pump(self, replicas: int) -> None:
+        self._due = None
+        loop = asyncio.get_running_loop()
+        while self._queue and self._in_flight < self._calls_per_replica * replicas:
+            items = self._take()
+            if not items:
+                return
+            traces = (request.trace for request, _ in items if request.trace)
+            self._in_flight += 1
+            # The loop itself keeps no hold of its tasks.
+            task = loop.create_task(
+                self._carry(items, self), context=tracing.within(next(traces, ""))
+            )
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            if self._pause:
+                self._patient = False
+                self._due = loop.call_later(self._pause, self._pump, replicas)
+                return
+
+    def _take(self) -> _Items:
+        """The next texts, by request; [] if whoever asked has gone."""
+        taken: dict[_Request, list[int]] = {}
+        texts = 0
+        while self._queue and texts < self._texts_per_call:
+            request, index = self._queue.pop()
+            if not request.future.done():
+                taken.setdefault(request, []).append(index)
+                texts += 1
+        return list(taken.items())
 
 
 class _Rate:

@@ -17,6 +17,7 @@ class Call:
         ingress: who calls.
         waiting: texts that still wait in that ingress for this replica, for the autoscaler.
         flows: which of the ingress's requests each is a part of.
+        bulk: whether they are parts of long requests; a call holds long or short ones only.
         traces: the span of each request as `traceparent`, "" of one that is not traced; empty
             where none is.
     """
@@ -26,6 +27,7 @@ class Call:
     waiting: float
     flows: tuple[int, ...] = ()
     traces: tuple[str, ...] = ()
+    bulk: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,14 +84,15 @@ class Settings(BaseSettings):
         description="Difference of a score between the backends that is logged and counted.",
     )
     max_waiting_texts: int = Field(
-        default=1024,
+        default=2048,
         ge=1,
         description="Texts that may wait for one backend in one ingress replica; more get 503.",
     )
     texts_per_call: int = Field(
-        default=4,
+        default=8,
         ge=1,
-        description="Most waiting texts that one call to a replica carries.",
+        description="Most waiting texts that one call to a replica carries; twice as many of"
+        " requests of more than 8 texts.",
     )
     calls_per_replica: int = Field(
         default=16,
