@@ -42,6 +42,9 @@ ENVIRONMENT = {
     # Ten times a second Ray would look at an idle cluster and count its metrics: 3 % of a core.
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.3",
     "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",
+    # Ray's router never learns that a call has ended, only how long a replica's queue was when it
+    # last sent something there: one stands idle beside a busy one until that is forgotten.
+    "RAY_SERVE_QUEUE_LENGTH_CACHE_TIMEOUT_S": "0.05",
     # Whoever reaches Ray's ports could run code here: they ask for a token.
     "RAY_AUTH_MODE": "token",
 }

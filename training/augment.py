@@ -6,7 +6,6 @@ from training.contrast import turned, turned_rows
 from training.data import Row
 from training.recipe import Recipe
 from training.surface import contracted, mistyped, natural, paragraphs
-from training.written import written_rows
 
 _PARAGRAPH_SIZES = (2, 3, 4, 5)
 
@@ -31,8 +30,7 @@ class Augmentation:
         made += paragraphs(
             self.sentences, _PARAGRAPH_SIZES, round(count * recipe.paragraph_share), chance
         )
-        made = [Row(self._rewritten(row.text, chance), row.label) for row in made]
-        return made + written_rows(round(count * recipe.written_share), chance)
+        return [Row(self._rewritten(row.text, chance), row.label) for row in made]
 
     def _rewritten(self, text: str, chance: random.Random) -> str:
         if chance.random() < self.recipe.natural_share:

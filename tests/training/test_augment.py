@@ -23,7 +23,6 @@ def test_without_shares_an_epoch_is_the_rows_themselves() -> None:
         typo_share=0.0,
         turned_share=0.0,
         paragraph_share=0.0,
-        written_share=0.0,
     )
     augmentation = Augmentation(ROWS, whole_sentences(ROWS), recipe, seed=0)
     assert sorted(augmentation.epoch(0)) == sorted(ROWS)

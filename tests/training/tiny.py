@@ -21,6 +21,8 @@ RECIPE = replace(
     batch_size=16,
     max_length=48,
     learning_rate=3e-3,
+    seeds=1,
+    validations_per_epoch=2,
     checkpoint_steps=4,
     precision="float32",
 )
