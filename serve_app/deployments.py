@@ -1,6 +1,7 @@
 """The classes of the three Ray Serve deployments: thin edges over the engine and the API."""
 
 import asyncio
+import gc
 import logging
 import math
 import os
@@ -302,6 +303,9 @@ class Ingress:
             ),
             snapshot=lambda: snapshot(handles, dispatchers),
         )
+        # What is loaded by now stays: the collector need not walk it while requests wait.
+        gc.collect()
+        gc.freeze()
         logger.info("ingress %s in process %d", name, os.getpid())
 
     def reconfigure(self, config: dict[str, str]) -> None:
