@@ -107,7 +107,9 @@ async def test_few_calls_are_in_flight_and_the_next_carries_what_waits() -> None
     await called(replica, 2)
     single = asyncio.create_task(it.infer(["single"], 10))
     await settle()
-    assert len(replica.calls) == 3, "two calls of the list, and a short request has a lane of its own"
+    assert len(replica.calls) == 3, (
+        "two calls of the list, and a short request has a lane of its own"
+    )
     assert ["single"] in replica.calls[2].requests
     replica.may_answer.set()
     await asyncio.gather(*tasks, single)
