@@ -39,8 +39,7 @@ ENVIRONMENT = {
     "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
     # Ray would run replicas and HAProxy at a nice value of 15, below whatever else is busy.
     "RAY_worker_niceness": "0",
-    # Ten times a second Ray would look at an idle cluster and count its metrics: 3 % of a core.
-    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.3",
+    # Ten times a second each process would count its metrics, whether or not there is traffic.
     "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",
     # Ray's router never learns that a call has ended, only how long a replica's queue was when it
     # last sent something there: one stands idle beside a busy one until that is forgotten.
