@@ -10,6 +10,7 @@ text neither waits for a long request's calls nor shares one.
 """
 
 import asyncio
+import functools
 import itertools
 import math
 import time
@@ -132,8 +133,20 @@ class Dispatcher:
         self._backend = backend
         self._ingress = ingress
         self._max_waiting = max_waiting
-        self._short = _Lane(self._carry, texts_per_call, calls_per_replica)
-        self._bulk = _Lane(self._carry, texts_per_call * BULK, calls_per_replica, BULK_PAUSE_S)
+        self._short = _Lane(
+            functools.partial(self._carry, bulk=False),
+            lambda: self.replicas,
+            texts_per_call=texts_per_call,
+            calls_per_replica=calls_per_replica,
+            pause=0,
+        )
+        self._bulk = _Lane(
+            functools.partial(self._carry, bulk=True),
+            lambda: self.replicas,
+            texts_per_call=texts_per_call * BULK,
+            calls_per_replica=calls_per_replica,
+            pause=BULK_PAUSE_S,
+        )
         self._replicas: dict[str, float] = {}
         self._rate = _Rate()
         self._numbers = itertools.count()
@@ -159,7 +172,7 @@ class Dispatcher:
         self.waiting += len(texts)
         self.requests += 1
         lane = self._short if len(texts) <= SHORT else self._bulk
-        lane.add(request, self.replicas)
+        lane.add(request)
         try:
             async with asyncio.timeout(within):
                 return await request.future
@@ -175,16 +188,15 @@ class Dispatcher:
             self._replicas = {name: at for name, at in self._replicas.items() if at > horizon}
         return max(1, len(self._replicas))
 
-    async def _carry(self, items: _Items, lane: "_Lane") -> None:
+    async def _carry(self, items: _Items, *, bulk: bool) -> None:
         sent = time.perf_counter()
-        replicas = self.replicas
         call = Call(
             requests=[[request.texts[i] for i in indices] for request, indices in items],
             ingress=self._ingress,
-            waiting=(len(self._short) + len(self._bulk)) / replicas,
+            waiting=(len(self._short) + len(self._bulk)) / self.replicas,
             flows=tuple(request.number for request, _ in items),
             traces=tuple(r.trace for r, _ in items) if any(r.trace for r, _ in items) else (),
-            bulk=lane is self._bulk,
+            bulk=bulk,
         )
         try:
             reply = await self._call(call)
@@ -195,8 +207,6 @@ class Dispatcher:
                         error if isinstance(error, BackendError) else BackendError(str(error))
                     )
             return
-        finally:
-            lane.landed(self.replicas)
         self._replicas[reply.replica] = time.monotonic()
         row = 0
         truncated = set(reply.truncated)
@@ -215,6 +225,7 @@ class _Lane:
 
     Args:
         carry: makes one call of some texts.
+        replicas: how many there are to call.
         texts_per_call: at most so many.
         calls_per_replica: in flight.
         pause: seconds between two calls.
@@ -222,65 +233,65 @@ class _Lane:
 
     def __init__(
         self,
-        carry: "Callable[[_Items, _Lane], Coroutine[Any, Any, None]]",
+        carry: Callable[[_Items], Coroutine[Any, Any, None]],
+        replicas: Callable[[], int],
+        *,
         texts_per_call: int,
         calls_per_replica: int,
-        pause: float = 0,
+        pause: float,
     ) -> None:
         self._carry = carry
-        self._pause = pause
+        self._replicas = replicas
         self._texts_per_call = texts_per_call
         self._calls_per_replica = calls_per_replica
+        self._pause = pause
         self._queue: FairQueue[tuple[_Request, int]] = FairQueue()
-        self._in_flight = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight: set[asyncio.Task[None]] = set()
         self._due: asyncio.Handle | None = None
         self._patient = False
 
     def __len__(self) -> int:
         return len(self._queue)
 
-    def add(self, request: _Request, replicas: int) -> None:
+    def add(self, request: _Request) -> None:
         self._queue.add((request, index) for index in range(len(request.texts)))
-        self._schedule(replicas)
+        self._schedule()
 
-    def landed(self, replicas: int) -> None:
-        """A call has returned."""
-        self._in_flight -= 1
-        if self._queue:
-            self._schedule(replicas)
-
-    def _schedule(self, replicas: int) -> None:
+    def _schedule(self) -> None:
         """Send what waits: with this turn of the loop, or a moment later if that costs nothing."""
-        busy = self._in_flight >= BUSY_CALLS * replicas
+        busy = len(self._in_flight) >= BUSY_CALLS * self._replicas()
         patient = busy and len(self._queue) < self._texts_per_call
         if self._due is not None:
             if patient or not self._patient:
                 return
             self._due.cancel()
-        self._patient = patient
-        loop = asyncio.get_running_loop()
-        self._due = loop.call_later(GATHER_S if patient else 0, self._pump, replicas)
+        self._pump_in(GATHER_S if patient else 0, patient)
 
-    def _pump(self, replicas: int) -> None:
+    def _pump_in(self, seconds: float, patient: bool) -> None:
+        self._patient = patient
+        self._due = asyncio.get_running_loop().call_later(seconds, self._pump)
+
+    def _pump(self) -> None:
         self._due = None
-        loop = asyncio.get_running_loop()
-        while self._queue and self._in_flight < self._calls_per_replica * replicas:
+        limit = self._calls_per_replica * self._replicas()
+        while self._queue and len(self._in_flight) < limit:
             items = self._take()
             if not items:
                 return
             traces = (request.trace for request, _ in items if request.trace)
-            self._in_flight += 1
-            # The loop itself keeps no hold of its tasks.
-            task = loop.create_task(
-                self._carry(items, self), context=tracing.within(next(traces, ""))
+            task = asyncio.get_running_loop().create_task(
+                self._carry(items), context=tracing.within(next(traces, ""))
             )
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._in_flight.add(task)
+            task.add_done_callback(self._landed)
             if self._pause:
-                self._patient = False
-                self._due = loop.call_later(self._pause, self._pump, replicas)
+                self._pump_in(self._pause, patient=False)
                 return
+
+    def _landed(self, task: "asyncio.Task[None]") -> None:
+        self._in_flight.discard(task)
+        if self._queue:
+            self._schedule()
 
     def _take(self) -> _Items:
         """The next texts, by request; [] if whoever asked has gone."""
