@@ -167,6 +167,8 @@ class Dispatcher:
         # A request that alone exceeds the queue is let in when the queue is empty.
         if self.waiting and self.waiting + len(texts) > self._max_waiting:
             raise OverloadedError(self._rate.seconds_for(self.waiting))
+        if not self.waiting:
+            self._rate.start()
         loop = asyncio.get_running_loop()
         request = _Request(texts, loop.create_future(), self._backend, next(self._numbers))
         self.waiting += len(texts)
@@ -306,14 +308,21 @@ class _Lane:
 
 
 class _Rate:
-    """Texts a second of late, from counts of the last two windows."""
+    """Texts a second while texts wait, from counts of the last two windows."""
 
     WINDOW_S = 2.0
+    GUESS = 100.0
+    """Before anything was answered: a small model on a slow core."""
 
     def __init__(self) -> None:
         self._since = time.monotonic()
         self._now = 0
-        self._before = 0.0
+        self._before = self.GUESS
+
+    def start(self) -> None:
+        """The queue was empty; that time says nothing of how fast it empties."""
+        self._since = time.monotonic()
+        self._now = 0
 
     def add(self, texts: int) -> None:
         elapsed = time.monotonic() - self._since

@@ -145,6 +145,19 @@ async def test_a_full_queue_refuses_at_once_and_says_when_to_return() -> None:
     assert rows(await it.infer(["x"], 10)) == [1]
 
 
+async def test_a_queue_that_fills_at_once_does_not_send_clients_away_for_long() -> None:
+    replica = Replica()
+    it = dispatcher(replica, max_waiting=2000)
+    replica.may_answer.clear()
+    waiting = asyncio.create_task(it.infer(["x"] * 2000, 10))
+    await settle()
+    with pytest.raises(OverloadedError) as refused:
+        await it.infer(["x"], 10)
+    assert refused.value.retry_after == 20, "nothing was answered yet: a guess of 100 a second"
+    replica.may_answer.set()
+    await waiting
+
+
 async def test_a_request_larger_than_the_queue_is_let_in_when_it_is_empty() -> None:
     it = dispatcher(Replica(), max_waiting=10)
     assert len(rows(await it.infer(["x"] * 50, 10))) == 50
