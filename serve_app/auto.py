@@ -29,6 +29,10 @@ class Inference(Protocol):
         """See `Dispatcher.infer`."""
         ...
 
+    def require_room(self, texts: int, within: float) -> None:
+        """See `Dispatcher.require_room`."""
+        ...
+
 
 class Auto:
     """`Inference` over ONNX and torch.
@@ -80,6 +84,13 @@ class Auto:
             return answers  # doubtful, but an answer
         self._telemetry.note(ESCALATIONS, len(doubtful))
         return _merge(answers, second, doubtful)
+
+    def require_room(self, texts: int, within: float) -> None:
+        """See `Dispatcher.require_room`; room in either backend will do."""
+        try:
+            self._onnx.require_room(texts, within)
+        except OverloadedError:
+            self._torch.require_room(texts, within)
 
     async def _stand_in(self, texts: Sequence[str], within: float, error: Exception) -> Answers:
         if within <= 0:

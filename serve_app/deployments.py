@@ -39,9 +39,12 @@ HEALTH_DEADLINE_S = 20.0
 """A model that runs one batch for longer is stuck, and its replica is replaced."""
 INLINE_CHARACTERS = 2000
 """Tokenizing so much takes half a millisecond: less than it costs to have a thread do it."""
-NICENESS, BULK_NICENESS = 5, 15
+NICENESS, BULK_NICENESS = 12, 19
 """Of the model's threads. The event loops come first, so that refusals and answers wait for no
 batch; then single texts, then long requests, which take what is left."""
+GC_THRESHOLDS = (10_000, 20, 1000)
+"""Of the ingress. Thousands of waiting requests are as many objects as make Python's defaults walk
+all of them again and again, for hundreds of milliseconds in which nobody is answered."""
 INGRESS_TOLD_S = 5.0
 """What an ingress told of its queue is forgotten after so long."""
 
@@ -306,6 +309,7 @@ class Ingress:
         # What is loaded by now stays: the collector need not walk it while requests wait.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         logger.info("ingress %s in process %d", name, os.getpid())
 
     def reconfigure(self, config: dict[str, str]) -> None:

@@ -164,9 +164,7 @@ class Dispatcher:
             TimeoutError: not all were answered in `within` seconds; those that still
                 wait are dropped.
         """
-        # A request that alone exceeds the queue is let in when the queue is empty.
-        if self.waiting and self.waiting + len(texts) > self._max_waiting:
-            raise OverloadedError(self._rate.seconds_for(self.waiting))
+        self.require_room(len(texts), within)
         if not self.waiting:
             self._rate.start()
         loop = asyncio.get_running_loop()
@@ -181,6 +179,18 @@ class Dispatcher:
         finally:
             self.waiting -= len(texts)
             self.requests -= 1
+
+    def require_room(self, texts: int, within: float) -> None:
+        """Nothing, if a request of so many texts would be let in now.
+
+        Raises:
+            OverloadedError: it would not.
+        """
+        # A request that alone exceeds the queue is let in when the queue is empty.
+        if self.waiting and self.waiting + texts > self._max_waiting:
+            # What waits is answered or dropped within its deadline.
+            seconds = min(self._rate.seconds_for(self.waiting), math.ceil(within))
+            raise OverloadedError(seconds)
 
     @property
     def replicas(self) -> int:
@@ -320,17 +330,18 @@ class _Rate:
         self._before = self.GUESS
 
     def start(self) -> None:
-        """The queue was empty; that time says nothing of how fast it empties."""
+        """The queue was empty: neither that time nor one slow text says how fast it empties."""
         self._since = time.monotonic()
         self._now = 0
+        self._before = max(self._before, self.GUESS)
 
     def add(self, texts: int) -> None:
+        self._now += texts
         elapsed = time.monotonic() - self._since
         if elapsed >= self.WINDOW_S:
             self._before = self._now / elapsed
             self._since += elapsed
             self._now = 0
-        self._now += texts
 
     def seconds_for(self, texts: int) -> int:
         """Whole seconds, at least 1, until so many texts are answered."""

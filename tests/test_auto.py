@@ -21,6 +21,11 @@ class Twin:
         self.asked: list[list[str]] = []
         self.fault: Exception | None = None
         self.hangs = False
+        self.full = False
+
+    def require_room(self, texts: int, within: float) -> None:
+        if self.full:
+            raise OverloadedError(1)
 
     async def infer(self, texts: Sequence[str], within: float) -> Answers:
         self.asked.append(list(texts))
@@ -116,3 +121,12 @@ async def test_several_labels_are_doubtful_near_one_half(onnx: Twin, torch: Twin
     onnx.logits["far"] = torch.logits["far"] = (-4, 4)
     answers = await it.infer(["far", "sure"], 10)
     assert answers.backend == "onnx;n=1, transformers;n=1", "a sigmoid of 0 is one half"
+
+
+def test_there_is_room_where_either_backend_has_it(onnx: Twin, torch: Twin) -> None:
+    both = auto(onnx, torch)
+    onnx.full = True
+    both.require_room(1, 10)
+    torch.full = True
+    with pytest.raises(OverloadedError):
+        both.require_room(1, 10)

@@ -1,7 +1,9 @@
 """The dispatcher against a replica that answers [length of the text] when it is let."""
 
 import asyncio
+import time
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -149,11 +151,37 @@ async def test_a_queue_that_fills_at_once_does_not_send_clients_away_for_long() 
     replica = Replica()
     it = dispatcher(replica, max_waiting=2000)
     replica.may_answer.clear()
-    waiting = asyncio.create_task(it.infer(["x"] * 2000, 10))
+    waiting = asyncio.create_task(it.infer(["x"] * 2000, 60))
     await settle()
     with pytest.raises(OverloadedError) as refused:
-        await it.infer(["x"], 10)
+        await it.infer(["x"], 60)
     assert refused.value.retry_after == 20, "nothing was answered yet: a guess of 100 a second"
+    with pytest.raises(OverloadedError) as refused:
+        await it.infer(["x"], 5)
+    assert refused.value.retry_after == 5, "by then all that wait are answered or dropped"
+    replica.may_answer.set()
+    await waiting
+
+
+async def test_one_slow_text_does_not_send_a_later_burst_away_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replica = Replica()
+    it = dispatcher(replica, max_waiting=2000)
+    replica.may_answer.clear()
+    slow = asyncio.create_task(it.infer(["x"], 60))
+    await called(replica, 1)
+    late = time.monotonic() + 5
+    clock = SimpleNamespace(monotonic=lambda: late, perf_counter=time.perf_counter)
+    monkeypatch.setattr("serve_app.dispatcher.time", clock)
+    replica.may_answer.set()
+    await slow
+    replica.may_answer.clear()
+    waiting = asyncio.create_task(it.infer(["x"] * 2000, 60))
+    await settle()
+    with pytest.raises(OverloadedError) as refused:
+        await it.infer(["x"], 60)
+    assert refused.value.retry_after == 20
     replica.may_answer.set()
     await waiting
 

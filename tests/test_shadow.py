@@ -21,6 +21,9 @@ class Twin:
         self.answered = asyncio.Event()
         self.fault: Exception | None = None
 
+    def require_room(self, texts: int, within: float) -> None:
+        raise AssertionError("whether there is room is asked for requests alone")
+
     async def infer(self, texts: list[str], within: float) -> Answers:
         self.asked.append(texts)
         self.answered.set()

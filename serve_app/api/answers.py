@@ -68,6 +68,8 @@ async def respond(
     try:
         client = await gateway.authenticate(request, scope="infer")
         kind = client.kind
+        # At overload most are refused: they should cost neither a parsed body nor the quota.
+        _require_room(gateway, backend)
         asked = await read(request)
         drawn = await gateway.quota.draw(client, len(asked.texts))
         answers = await answer(gateway, backend, asked.texts, client)
@@ -128,11 +130,7 @@ async def infer(gateway: Gateway, backend: str, texts: list[str]) -> Answers:
     try:
         return await gateway.dispatchers[backend].infer(texts, gateway.settings.timeout_s)
     except OverloadedError as error:
-        raise ProblemError(
-            OVERLOADED,
-            f"Too many texts wait for {backend}; try again in {error.retry_after} s.",
-            headers={"Retry-After": str(error.retry_after)},
-        ) from None
+        raise _overloaded(backend, error) from None
     except BackendError as error:
         raise ProblemError(
             NOT_READY,
@@ -144,6 +142,21 @@ async def infer(gateway: Gateway, backend: str, texts: list[str]) -> Answers:
             TIMED_OUT,
             f"{backend} did not answer within {gateway.settings.timeout_s:g} s.",
         ) from None
+
+
+def _require_room(gateway: Gateway, backend: str) -> None:
+    try:
+        gateway.dispatchers[backend].require_room(1, gateway.settings.timeout_s)
+    except OverloadedError as error:
+        raise _overloaded(backend, error) from None
+
+
+def _overloaded(backend: str, error: OverloadedError) -> ProblemError:
+    return ProblemError(
+        OVERLOADED,
+        f"Too many texts wait for {backend}; try again in {error.retry_after} s.",
+        headers={"Retry-After": str(error.retry_after)},
+    )
 
 
 def headers(gateway: Gateway, answers: Answers, start: float) -> dict[str, str]:
