@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from serve_app.local_cluster import set_environment
 
@@ -18,7 +19,9 @@ def prepared() -> Path:
     from serve_app.jobs.prepare import main
 
     folder = ROOT / ".cache" / "prepared" / "sst2-minilm"
-    assert main(["--model", str(ROOT / "models" / "sst2-minilm"), "--output", str(folder)]) == 0
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):  # of the other workers
+        assert main(["--model", str(ROOT / "models" / "sst2-minilm"), "--output", str(folder)]) == 0
     return folder
 
 
@@ -29,6 +32,18 @@ def data() -> Path:
     if not folder:
         pytest.skip("SENTIMENT_TEST_DATA names no folder with the data sets")
     return Path(folder)
+
+
+CLUSTERS = ("service", "guarded")
+"""Fixtures that start a cluster for the whole session."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """To one worker all tests of a cluster, or of a file: what they share is started once."""
+    for item in items:
+        used = getattr(item, "fixturenames", ())
+        group = next((name for name in CLUSTERS if name in used), str(item.path))
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(tryfirst=True)
