@@ -34,16 +34,19 @@ def data() -> Path:
     return Path(folder)
 
 
-CLUSTERS = ("service", "guarded")
-"""Fixtures that start a cluster for the whole session."""
+CLUSTERS = (ROOT / "tests" / "cluster", ROOT / "tests" / "integration")
+"""Tests that start Ray. Two clusters that start at once may take each other's ports."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """To one worker all tests of a cluster, or of a file: what they share is started once."""
+    """One worker has all tests with clusters, from the start; the other the rest, file by file."""
+
+    def clustered(item: pytest.Item) -> bool:
+        return any(item.path.is_relative_to(folder) for folder in CLUSTERS)
+
+    items.sort(key=clustered, reverse=True)
     for item in items:
-        used = getattr(item, "fixturenames", ())
-        group = next((name for name in CLUSTERS if name in used), str(item.path))
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group("clusters" if clustered(item) else str(item.path)))
 
 
 @pytest.hookimpl(tryfirst=True)
