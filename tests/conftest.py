@@ -38,6 +38,7 @@ CLUSTERS = (ROOT / "tests" / "cluster", ROOT / "tests" / "integration")
 """Tests that start Ray. Two clusters that start at once may take each other's ports."""
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker has all tests with clusters, from the start; the other the rest, file by file."""
 
