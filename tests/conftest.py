@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from xdist.scheduler import LoadScopeScheduling
 
 from serve_app.local_cluster import set_environment
 
@@ -34,20 +35,20 @@ def data() -> Path:
     return Path(folder)
 
 
-CLUSTERS = (ROOT / "tests" / "cluster", ROOT / "tests" / "integration")
-"""Tests that start Ray. Two clusters that start at once may take each other's ports."""
+class Shares(LoadScopeScheduling):  # type: ignore[misc]
+    """One worker has all tests that start Ray; the other the rest, file by file.
+
+    Two clusters that start at once may take each other's ports.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(("tests/cluster/", "tests/integration/")):
+            return "clusters"
+        return nodeid.split("::")[0]
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker has all tests with clusters, from the start; the other the rest, file by file."""
-
-    def clustered(item: pytest.Item) -> bool:
-        return any(item.path.is_relative_to(folder) for folder in CLUSTERS)
-
-    items.sort(key=clustered, reverse=True)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("clusters" if clustered(item) else str(item.path)))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Shares:
+    return Shares(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
