@@ -28,10 +28,10 @@ prepare: install  ## make the folder that replicas load from MODEL (a folder or 
 	$(BIN)/sentiment prepare --model $(MODEL) --output .cache/prepared/$(subst /,--,$(notdir $(MODEL)))
 
 test: install  ## the suite; no root, no system packages, no well-known port
-	$(BIN)/python -m pytest -n 2 -m "not system and not long"
+	$(BIN)/python -m pytest -m "not system and not long"
 
 test-all: install  ## the suite with the tests that need system parts (chromium, redis-server, curl, node)
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	$(BIN)/python -m pytest -m "not long"
 
 fuzz: install  ## 20,000 generated requests against the API's document, some 20 minutes
 	SENTIMENT_FUZZ_CASES=20000 $(BIN)/python -m pytest -s tests/integration/test_schemathesis.py

@@ -4,8 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
-from xdist.scheduler import LoadScopeScheduling
 
 from serve_app.local_cluster import set_environment
 
@@ -20,9 +18,7 @@ def prepared() -> Path:
     from serve_app.jobs.prepare import main
 
     folder = ROOT / ".cache" / "prepared" / "sst2-minilm"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):  # of the other workers
-        assert main(["--model", str(ROOT / "models" / "sst2-minilm"), "--output", str(folder)]) == 0
+    assert main(["--model", str(ROOT / "models" / "sst2-minilm"), "--output", str(folder)]) == 0
     return folder
 
 
@@ -33,30 +29,6 @@ def data() -> Path:
     if not folder:
         pytest.skip("SENTIMENT_TEST_DATA names no folder with the data sets")
     return Path(folder)
-
-
-CLUSTERED = ("tests/cluster/", "tests/integration/")
-"""Tests that start Ray."""
-
-
-class Shares(LoadScopeScheduling):  # type: ignore[misc]
-    """One worker has all tests that start Ray; the other the rest, file by file.
-
-    Two clusters that start at once may take each other's ports.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        return "clusters" if nodeid.startswith(CLUSTERED) else nodeid.split("::")[0]
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Shares:
-    return Shares(config, log)
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """The other worker stands back: a cluster's deadlines should not count its work."""
-    if "PYTEST_XDIST_WORKER" in os.environ and not item.nodeid.startswith(CLUSTERED):
-        os.nice(10 - os.nice(0))
 
 
 @pytest.hookimpl(tryfirst=True)
