@@ -1,4 +1,7 @@
-"""One real Ray Serve application for the session, over real HTTP, beside whatever else runs."""
+"""Real Ray Serve applications over real HTTP, each started once for all tests here.
+
+`service` runs as `make run` does; `small` and `guarded` have two ingress replicas.
+"""
 
 import os
 from collections.abc import Iterator
@@ -11,6 +14,7 @@ import requests
 from serve_app.local_cluster import LocalCluster, free_port
 from serve_app.serve_config import BASE, LOCAL, Config, load
 from tests.integration.beside import Beside
+from tests.integration.collector import Collector
 from tests.redis_server import BINARY, RedisServer
 from tests.refused import Guarded
 from tests.signing_issuer import SigningIssuer
@@ -44,7 +48,7 @@ class Service:
         return requests.get(self.url + path, timeout=60)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def config() -> Config:
     """The local configuration on a free port, with delays that a test can wait for."""
     deployments = [{"name": name, **QUICK} for name in ("TorchClassifier", "OnnxClassifier")]
@@ -58,7 +62,7 @@ def config() -> Config:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(prepared: Path, config: Config) -> Iterator[Service]:
     cpus = max(2, len(os.sched_getaffinity(0)))
     port = config["http_options"]["port"]
@@ -76,6 +80,32 @@ def service(prepared: Path, config: Config) -> Iterator[Service]:
         yield Service(f"http://127.0.0.1:{port}", cluster)
 
 
+TIMEOUT_S = 3.0
+"""Of `small`."""
+
+
+@pytest.fixture(scope="package")
+def collector() -> Iterator[Collector]:
+    with Collector() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="package")
+def small(
+    prepared: Path, collector: Collector, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Beside]:
+    """With short patience, whose spans go to `collector`."""
+    environment = {
+        "SENTIMENT_MODEL": str(prepared),
+        "SENTIMENT_TIMEOUT_S": str(TIMEOUT_S),
+        "SENTIMENT_AUTO_PATIENCE_S": "0.5",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+    }
+    with Beside(environment, tmp_path_factory.mktemp("small")) as beside:
+        yield beside
+
+
 QUOTA = (30, 4)
 """Texts and seconds."""
 
@@ -89,7 +119,7 @@ class GuardedService:
     redis: RedisServer | None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def guarded(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedService]:
     folder = tmp_path_factory.mktemp("guarded")
     redis = RedisServer() if BINARY else None
