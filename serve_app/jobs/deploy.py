@@ -14,35 +14,20 @@ import argparse
 import copy
 import json
 import os
-import shutil
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import yaml
 
-from serve_app.jobs.manifests import (
-    IMAGES,
-    Manifest,
-    ManifestError,
-    ray_cpus,
-    render,
-    the,
-)
+from serve_app.jobs.deploy_check import check
+from serve_app.jobs.kubectl import NAMESPACE, DeployError, bare, get, kubectl, live
+from serve_app.jobs.manifests import IMAGES, Manifest, ManifestError, render, the
 from serve_app.serve_config import hash_of, with_hash
 
-NAMESPACE = "sentiment"
-SECRETS = {
-    "ray-auth-token": "auth_token",
-    "redis": "password",
-    "api-keys": "api-keys",
-    "page": "api-key",
-}
 PARTS = ("api", "scaling", "page")
 ROUTES = ("/transformers/infer", "/onnx/infer")
 SERVICE = "sentiment-serve-svc"
@@ -52,10 +37,6 @@ import os, sys, urllib.request
 urllib.request.urlopen(os.path.expandvars(sys.argv[1]), timeout=30)
 """
 API_OF_THE_PAGE = "$SENTIMENT_UI_API_URL/ready"
-
-
-class DeployError(Exception):
-    """The deployment was refused or failed; the message is a sentence."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +71,10 @@ def deploy(options: Options) -> None:
     """
     manifests = render(options.overlay, options.images)
     try:
-        look(options, manifests)
+        check(options.overlay, list(options.images.values()), manifests)
     except DeployError as error:
         raise DeployError(f"{error} Nothing was changed.") from None
+    _say("secrets, images, room and dry run are as they should be")
     if options.only_check:
         return
     page = [m for m in manifests if m["metadata"]["name"] == "page"]
@@ -103,27 +85,6 @@ def deploy(options: Options) -> None:
         _deploy_scaling(options, the(rest, "RayService"))
     if options.part in ("page", "all"):
         _deploy_page(options, page)
-
-
-def look(options: Options, manifests: list[Manifest]) -> None:
-    """Whatever can be known to go wrong before anything is changed."""
-    missing = [f"{name} (key {key})" for name, key in SECRETS.items() if not _has(name, key)]
-    if missing:
-        raise DeployError(
-            f"The namespace {NAMESPACE} lacks the secrets {', '.join(missing)}:"
-            " docs/operations.md says how to make them."
-        )
-    for image in options.images.values():
-        if "/" in image and not _exists(image):
-            raise DeployError(f"There is no image {image}.")
-        if options.overlay == "eks" and "@sha256:" not in image:
-            raise DeployError(f"{image} is not named by digest.")
-    _refuse_small_cluster(options.overlay, manifests)
-    try:
-        _kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", given=manifests)
-    except DeployError as error:
-        raise DeployError(f"The API server refuses it: {error}.") from None
-    _say("secrets, images, room and dry run are as they should be")
 
 
 def staged(new: Manifest, running: Manifest | None) -> Manifest:
@@ -153,7 +114,7 @@ def staged(new: Manifest, running: Manifest | None) -> Manifest:
 
 def _deploy_api(options: Options, manifests: list[Manifest]) -> None:
     service = the(manifests, "RayService")
-    first = staged(service, _get("rayservice", "sentiment"))
+    first = staged(service, get("rayservice", "sentiment"))
     wanted = [first if each is service else each for each in manifests]
     _apply_or_go_back(options, wanted, first, "both routes answer from the new images")
 
@@ -171,7 +132,7 @@ def _deploy_scaling(options: Options, service: Manifest) -> None:
 
 def _bound_workers(service: Manifest) -> None:
     """Give the running cluster its bounds: the operator gives them to new clusters only."""
-    running = _get("rayservice", "sentiment") or {}
+    running = get("rayservice", "sentiment") or {}
     name = running.get("status", {}).get("activeServiceStatus", {}).get("rayClusterName")
     groups = service["spec"]["rayClusterConfig"]["workerGroupSpecs"]
     patch = [
@@ -180,14 +141,14 @@ def _bound_workers(service: Manifest) -> None:
         for key in ("minReplicas", "maxReplicas")
     ]
     where = ("--namespace", NAMESPACE, "--type", "json")
-    _kubectl("patch", "raycluster", str(name), *where, "--patch", json.dumps(patch))
+    kubectl("patch", "raycluster", str(name), *where, "--patch", json.dumps(patch))
 
 
 def _apply_or_go_back(
     options: Options, manifests: list[Manifest], service: Manifest, done: str
 ) -> None:
-    before = _live(manifests)
-    _kubectl("apply", "--server-side", "-f", "-", given=manifests)
+    before = live(manifests)
+    kubectl("apply", "--server-side", "-f", "-", given=manifests)
     try:
         _wait_running(options.timeout_s)
         if options.address:
@@ -198,20 +159,20 @@ def _apply_or_go_back(
             raise DeployError(
                 f"{error} There was nothing before that could be gone back to."
             ) from None
-        restored = [_bare(each) for each in before]
-        _kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=restored)
+        restored = [bare(each) for each in before]
+        kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=restored)
         _wait_running(options.timeout_s)
         raise DeployError(f"{error} Rolled back: what ran before runs again.") from None
     _say(done)
 
 
 def _deploy_page(options: Options, manifests: list[Manifest]) -> None:
-    first = _get("deployment", "page") is None
-    _kubectl("apply", "--server-side", "-f", "-", given=manifests)
+    first = get("deployment", "page") is None
+    kubectl("apply", "--server-side", "-f", "-", given=manifests)
     try:
-        _kubectl("rollout", "status", "deployment/page", "--timeout", f"{options.timeout_s:.0f}s")
+        kubectl("rollout", "status", "deployment/page", "--timeout", f"{options.timeout_s:.0f}s")
         python = ("--", "python", "-c", OPENS, API_OF_THE_PAGE)
-        _kubectl("exec", "--namespace", NAMESPACE, "deployment/page", *python)
+        kubectl("exec", "--namespace", NAMESPACE, "deployment/page", *python)
         if options.page_address:
             _ask_from_a_pod(options, f"{options.page_address}/_stcore/health")
     except DeployError as error:
@@ -220,14 +181,14 @@ def _deploy_page(options: Options, manifests: list[Manifest]) -> None:
                 f"The page does not come up: {error} There was nothing before that could be gone"
                 " back to."
             ) from None
-        _kubectl("rollout", "undo", "deployment/page")
+        kubectl("rollout", "undo", "deployment/page")
         raise DeployError(f"The page does not come up: {error} Rolled back.") from None
     _say("the page is up and reaches the service")
 
 
 def _ask_from_a_pod(options: Options, url: str) -> None:
     """From outside the namespace, whose policies would hold the request back."""
-    _kubectl(
+    kubectl(
         *(
             "run",
             f"page-check-{time.time():.0f}",
@@ -245,7 +206,7 @@ def _wait_running(seconds: float) -> None:
     deadline = time.monotonic() + seconds
     said = ""
     while True:
-        service = _get("rayservice", "sentiment") or {}
+        service = get("rayservice", "sentiment") or {}
         status = service.get("status", {})
         state = {c["type"]: c["status"] for c in status.get("conditions", [])}
         applications = status.get("activeServiceStatus", {}).get("applicationStatuses", {})
@@ -298,92 +259,6 @@ def _call(url: str, body: object = None, tries: int = 24) -> bytes:
                 raise DeployError(f"{url} does not answer: {error}.") from None
             time.sleep(POLL_S)
     raise AssertionError
-
-
-def _refuse_small_cluster(overlay: str, manifests: list[Manifest]) -> None:
-    (group,) = the(manifests, "RayService")["spec"]["rayClusterConfig"]["workerGroupSpecs"]
-    if overlay == "eks":
-        pool = _get("nodepool", "workers", namespaced=False)
-        if pool is None:
-            raise DeployError(
-                "There is no node pool `workers`: apply kuberay/eks/nodepools.yaml first."
-            )
-        # Two clusters stand beside each other while one takes over from the other.
-        need = (group["maxReplicas"] + group["minReplicas"]) * ray_cpus(group)
-        have = float(pool["spec"]["limits"]["cpu"])
-        if have < need:
-            raise DeployError(
-                f"The node pool `workers` may grow to {have:g} CPUs, and {need} are needed while an"
-                " upgrade is under way: raise limits.cpu in kuberay/eks/nodepools.yaml."
-            )
-        return
-    nodes = _json("get", "nodes")["items"]
-    have = sum(_cpus(node["status"]["allocatable"]["cpu"]) for node in nodes)
-    need = group["minReplicas"] * ray_cpus(group) + 1
-    if have < need:
-        raise DeployError(f"The cluster has {have:g} CPUs and {need} are needed.")
-
-
-def _cpus(quantity: str) -> float:
-    return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
-
-
-def _has(secret: str, key: str) -> bool:
-    found = _get("secret", secret)
-    return found is not None and bool(found.get("data", {}).get(key))
-
-
-def _exists(image: str) -> bool:
-    docker = shutil.which("docker")
-    if docker is None:
-        raise DeployError("docker is needed to look whether the images exist.")
-    command = [docker, "buildx", "imagetools", "inspect", image]
-    return not subprocess.run(command, capture_output=True, check=False).returncode
-
-
-def _bare(manifest: Manifest) -> Manifest:
-    """What was applied, without what the API server added."""
-    kept = ("name", "namespace", "labels", "annotations")
-    metadata = {k: v for k, v in manifest["metadata"].items() if k in kept}
-    return {**{k: v for k, v in manifest.items() if k != "status"}, "metadata": metadata}
-
-
-def _get(kind: str, name: str, namespaced: bool = True) -> dict[str, Any] | None:
-    where = ["-n", NAMESPACE] if namespaced else []
-    text = _kubectl("get", kind, name, *where, "--ignore-not-found", "-o", "json")
-    found: dict[str, Any] | None = json.loads(text) if text.strip() else None
-    return found
-
-
-def _live(manifests: list[Manifest]) -> list[Manifest]:
-    """What of these the cluster has, as it is now."""
-    text = _kubectl("get", "-f", "-", "--ignore-not-found", "-o", "json", given=manifests)
-    if not text.strip():
-        return []
-    found = json.loads(text)
-    items: list[Manifest] = found["items"] if found["kind"] == "List" else [found]
-    return items
-
-
-def _json(*arguments: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_kubectl(*arguments, "-o", "json"))
-    return found
-
-
-def _kubectl(*arguments: str, given: list[Manifest] | None = None) -> str:
-    if arguments[0] == "rollout":
-        arguments = (*arguments, "-n", NAMESPACE)
-    done = subprocess.run(
-        ["kubectl", *arguments],
-        input=yaml.safe_dump_all(given) if given is not None else None,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"kubectl {arguments[0]} failed"]
-        raise DeployError(lines[-1])
-    return done.stdout
 
 
 def _say(sentence: str) -> None:

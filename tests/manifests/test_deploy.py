@@ -15,7 +15,9 @@ import pytest
 import yaml
 
 from serve_app.jobs import deploy as module
-from serve_app.jobs.deploy import SECRETS, main
+from serve_app.jobs.deploy import main
+from serve_app.jobs.deploy_check import SECRETS
+from serve_app.jobs.kubectl import DeployError
 from serve_app.jobs.manifests import render, serve_config, the
 from serve_app.serve_config import ROOT, hash_of, with_hash
 from tests.deployed import Deployed
@@ -253,7 +255,7 @@ def test_goes_back_when_it_does_not_answer(
     cluster: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def silent(*_: object) -> None:
-        raise module.DeployError("The routes do not answer.")
+        raise DeployError("The routes do not answer.")
 
     monkeypatch.setattr(module, "_ask", silent)
     assert run("--part", "api", "--address", "http://127.0.0.1:9") == 1

@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from serve_app.jobs.deploy import SECRETS
+from serve_app.jobs.deploy_check import SECRETS
 from serve_app.jobs.manifests import ray_cpus, render, the
 from serve_app.serve_config import ROOT
 from tests.manifests.conftest import ACCOUNT, IMAGES

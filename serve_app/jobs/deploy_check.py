@@ -1,0 +1,79 @@
+"""Whatever can be known to go wrong with a deployment before anything is changed."""
+
+import shutil
+import subprocess
+
+from serve_app.jobs.kubectl import NAMESPACE, DeployError, as_json, get, kubectl
+from serve_app.jobs.manifests import Manifest, ray_cpus, the
+
+SECRETS = {
+    "ray-auth-token": "auth_token",
+    "redis": "password",
+    "api-keys": "api-keys",
+    "page": "api-key",
+}
+
+
+def check(overlay: str, images: list[str], manifests: list[Manifest]) -> None:
+    """Look at secrets, images, room and the API server's own dry run.
+
+    Raises:
+        DeployError: with a sentence.
+    """
+    missing = [f"{name} (key {key})" for name, key in SECRETS.items() if not _has(name, key)]
+    if missing:
+        raise DeployError(
+            f"The namespace {NAMESPACE} lacks the secrets {', '.join(missing)}:"
+            " docs/operations.md says how to make them."
+        )
+    for image in images:
+        if "/" in image and not _exists(image):
+            raise DeployError(f"There is no image {image}.")
+        if overlay == "eks" and "@sha256:" not in image:
+            raise DeployError(f"{image} is not named by digest.")
+    _refuse_small_cluster(overlay, manifests)
+    try:
+        kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", given=manifests)
+    except DeployError as error:
+        raise DeployError(f"The API server refuses it: {error}.") from None
+
+
+def _refuse_small_cluster(overlay: str, manifests: list[Manifest]) -> None:
+    (group,) = the(manifests, "RayService")["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    if overlay == "eks":
+        pool = get("nodepool", "workers", namespaced=False)
+        if pool is None:
+            raise DeployError(
+                "There is no node pool `workers`: apply kuberay/eks/nodepools.yaml first."
+            )
+        # Two clusters stand beside each other while one takes over from the other.
+        need = (group["maxReplicas"] + group["minReplicas"]) * ray_cpus(group)
+        have = float(pool["spec"]["limits"]["cpu"])
+        if have < need:
+            raise DeployError(
+                f"The node pool `workers` may grow to {have:g} CPUs, and {need} are needed while an"
+                " upgrade is under way: raise limits.cpu in kuberay/eks/nodepools.yaml."
+            )
+        return
+    nodes = as_json("get", "nodes")["items"]
+    have = sum(_cpus(node["status"]["allocatable"]["cpu"]) for node in nodes)
+    need = group["minReplicas"] * ray_cpus(group) + 1
+    if have < need:
+        raise DeployError(f"The cluster has {have:g} CPUs and {need} are needed.")
+
+
+def _cpus(quantity: str) -> float:
+    return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
+
+
+def _has(secret: str, key: str) -> bool:
+    found = get("secret", secret)
+    return found is not None and bool(found.get("data", {}).get(key))
+
+
+def _exists(image: str) -> bool:
+    docker = shutil.which("docker")
+    if docker is None:
+        raise DeployError("docker is needed to look whether the images exist.")
+    command = [docker, "buildx", "imagetools", "inspect", image]
+    return not subprocess.run(command, capture_output=True, check=False).returncode
