@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import time
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import ray
@@ -24,10 +24,12 @@ from serve_app.auto import Auto
 from serve_app.autoscaling import TEXTS
 from serve_app.cluster import snapshot
 from serve_app.dispatcher import BackendError, Dispatcher
-from serve_app.engine.artifacts import Artifacts, Precision
+from serve_app.engine.artifacts import Artifacts
 from serve_app.engine.backend import Backend, Encoded
 from serve_app.engine.batcher import Batcher, Budget, Scored
-from serve_app.engine.certificate import Certificate, certify
+from serve_app.engine.certificate import Certificate
+from serve_app.engine.fair_queue import LONG_TURN
+from serve_app.engine.loading import BackendName, Choice, load
 from serve_app.messages import Call, Reply
 from serve_app.settings import Settings
 from serve_app.shadow import Shadow
@@ -66,7 +68,7 @@ class ReplicaConfig(BaseModel):
     batch_texts: PositiveInt = 8
     batch_tokens: PositiveInt = 2048
     batch_padding: float = 0.15
-    precision: Literal["prepared", "fp32", "int8"] = "prepared"
+    precision: Choice = "prepared"
 
     @property
     def budget(self) -> Budget:
@@ -76,6 +78,7 @@ class ReplicaConfig(BaseModel):
 class Classifier:
     """What both model deployments do; they differ in the backend they load."""
 
+    _kind: BackendName
     _backend: Backend
     # Of short requests, and of long ones: a single text finds a free worker beside any bulk load.
     _batchers: tuple[Batcher, Batcher] | None = None
@@ -96,13 +99,16 @@ class Classifier:
         self._backend, self._certificate, self._config = backend, certificate, config
         self._batchers = (
             Batcher(backend.logits, config.workers, config.budget, NICENESS),
-            Batcher(backend.logits, config.workers, config.budget, BULK_NICENESS),
+            Batcher(backend.logits, config.workers, config.budget, BULK_NICENESS, LONG_TURN),
         )
         for batcher in old:
             await asyncio.to_thread(batcher.close)
 
     def _load(self, config: ReplicaConfig) -> tuple[Backend, Certificate]:
-        raise NotImplementedError
+        backend, certificates = load(self._kind, self._artifacts, config.threads, config.precision)
+        for certificate in certificates:
+            logger.log(logging.INFO if certificate.passed else logging.WARNING, "%s", certificate)
+        return backend, certificates[-1]
 
     async def infer(self, call: Call) -> Reply:
         """Answer every text of a call; one that fails does not fail its neighbours."""
@@ -229,36 +235,13 @@ def _trace(backend: str, call: Call, reply: Reply, begun: int) -> None:
 class TorchClassifier(Classifier):
     """The model in PyTorch."""
 
-    def _load(self, config: ReplicaConfig) -> tuple[Backend, Certificate]:
-        from serve_app.engine.torch_backend import TorchBackend
-
-        backend = TorchBackend(self._artifacts, config.threads)
-        certificate = certify(backend, self._artifacts)
-        logger.info("%s", certificate)
-        if not certificate.passed:
-            raise RuntimeError(
-                f"torch does not answer here as it did at preparation: {certificate}"
-            )
-        return backend, certificate
+    _kind = "transformers"
 
 
 class OnnxClassifier(Classifier):
     """The model in ONNX Runtime; falls back to fp32 where int8 is not certified on this CPU."""
 
-    def _load(self, config: ReplicaConfig) -> tuple[Backend, Certificate]:
-        from serve_app.engine.onnx_backend import OnnxBackend
-
-        manifest = self._artifacts.manifest
-        chosen = manifest.precision if config.precision == "prepared" else config.precision
-        fallbacks: list[Precision] = [chosen] if chosen == "fp32" else [chosen, "fp32"]
-        for precision in fallbacks:
-            backend = OnnxBackend(self._artifacts, config.threads, precision)
-            certificate = certify(backend, self._artifacts)
-            if certificate.passed:
-                logger.info("%s", certificate)
-                return backend, certificate
-            logger.warning("%s", certificate)
-        raise RuntimeError(f"ONNX does not answer here as it did at preparation: {certificate}")
+    _kind = "onnx"
 
 
 class Ingress:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from serve_app import tracing
-from serve_app.engine.fair_queue import FairQueue
+from serve_app.engine.fair_queue import LONG_TURN, FairQueue
 from serve_app.messages import Call, Floats, Reply
 
 REPLICA_SEEN_S = 10.0
@@ -139,6 +139,7 @@ class Dispatcher:
             texts_per_call=texts_per_call,
             calls_per_replica=calls_per_replica,
             pause=0,
+            turn=1,
         )
         self._bulk = _Lane(
             functools.partial(self._carry, bulk=True),
@@ -146,6 +147,7 @@ class Dispatcher:
             texts_per_call=texts_per_call * BULK,
             calls_per_replica=calls_per_replica,
             pause=BULK_PAUSE_S,
+            turn=LONG_TURN,
         )
         self._replicas: dict[str, float] = {}
         self._rate = _Rate()
@@ -241,6 +243,7 @@ class _Lane:
         texts_per_call: at most so many.
         calls_per_replica: in flight.
         pause: seconds between two calls.
+        turn: see `FairQueue`.
     """
 
     def __init__(
@@ -251,13 +254,14 @@ class _Lane:
         texts_per_call: int,
         calls_per_replica: int,
         pause: float,
+        turn: int,
     ) -> None:
         self._carry = carry
         self._replicas = replicas
         self._texts_per_call = texts_per_call
         self._calls_per_replica = calls_per_replica
         self._pause = pause
-        self._queue: FairQueue[tuple[_Request, int]] = FairQueue()
+        self._queue: FairQueue[tuple[_Request, int]] = FairQueue(turn)
         self._in_flight: set[asyncio.Task[None]] = set()
         self._due: asyncio.Handle | None = None
         self._patient = False

@@ -92,6 +92,7 @@ class Batcher:
         budget: what one call may be given.
         niceness: how far the threads stand back behind others that want the CPU (Linux: `nice`
             is a thread's own there); each step is some 20 % less of a core that two want.
+        turn: see `FairQueue`.
     """
 
     def __init__(
@@ -100,11 +101,12 @@ class Batcher:
         workers: int,
         budget: Budget,
         niceness: int = 0,
+        turn: int = 1,
     ) -> None:
         self._run = run
         self._niceness = niceness
         self._budget = budget
-        self._turns: FairQueue[_Waiting] = FairQueue()
+        self._turns: FairQueue[_Waiting] = FairQueue(turn)
         self._waiting: dict[int, list[_Waiting]] = {}  # by length
         self._count = 0
         self._idle = 0

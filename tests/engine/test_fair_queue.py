@@ -15,11 +15,31 @@ def test_lists_advance_side_by_side() -> None:
     assert drain(queue) == ["a0", "b0", "a1", "b1", "a2", "b2"]
 
 
-@given(st.lists(st.tuples(st.lists(st.integers(), max_size=20), st.booleans()), max_size=10))
+def test_with_longer_turns_short_lists_go_whole_and_long_ones_take_turns() -> None:
+    queue: FairQueue[str] = FairQueue(turn=2)
+    queue.add(["a0", "a1", "a2", "a3", "a4"])
+    queue.add(["b0", "b1"])
+    assert [queue.pop(), queue.pop(), queue.pop()] == ["a0", "a1", "b0"]
+    queue.add(["c0", "c1", "c2"])
+    assert drain(queue) == ["b1", "c0", "c1", "a2", "a3", "c2", "a4"]
+
+
+def test_parts_of_a_request_share_its_turns() -> None:
+    queue: FairQueue[str] = FairQueue(turn=4)
+    for part in ("abc", "def"):
+        queue.add(part, flow="list")
+    queue.add("123", flow="another")
+    assert "".join(drain(queue)) == "abcd123ef"
+
+
+@given(
+    st.lists(st.tuples(st.lists(st.integers(), max_size=20), st.booleans()), max_size=10),
+    st.integers(1, 8),
+)
 def test_every_item_leaves_once_and_each_request_in_its_order(
-    requests: list[tuple[list[int], bool]],
+    requests: list[tuple[list[int], bool]], turn: int
 ) -> None:
-    queue: FairQueue[tuple[int, int, int]] = FairQueue()
+    queue: FairQueue[tuple[int, int, int]] = FairQueue(turn)
     left: list[tuple[int, int, int]] = []
     for number, (request, pop) in enumerate(requests):
         queue.add((number, index, item) for index, item in enumerate(request))
