@@ -22,7 +22,9 @@ COPY scripts/install scripts/slim scripts/
 RUN mkdir serve_app && touch README.md serve_app/__init__.py
 
 FROM sources AS serve-packages
-RUN scripts/install serve
+# With `,score` for `sentiment score` inside the cluster.
+ARG EXTRAS=serve,tracing
+RUN scripts/install "$EXTRAS"
 
 FROM serve-packages AS serve-slim
 RUN scripts/slim .venv

@@ -24,9 +24,9 @@ import aiohttp
 from benchmarks import load
 from benchmarks.catalog import SERVICE
 from benchmarks.memory import by_role
-from benchmarks.parity import read
 from benchmarks.records import RESULTS, in_words, machine, number, spread, write
 from benchmarks.servers import Server
+from serve_app.jobs.compare import read
 
 PIECE = 16
 CLIENTS = 8
@@ -182,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--output", type=Path, default=RESULTS / "auto.json")
     options = parser.parse_args(argv)
-    texts, _ = read(options.labelled)
+    texts = read(options.labelled, "sentence", "label", ("0", "1")).texts
     with Server(SERVICE, "int8", options.model) as server:
         base = server.at("/").rstrip("/")
         said: dict[str, Any] = {

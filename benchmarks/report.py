@@ -243,10 +243,15 @@ def _linked(images: Sequence[Path], options: argparse.Namespace) -> list[str]:
 
 def _how(run: Run) -> str:
     # As many as there are: a run that was ended early has fewer than it was told to make.
-    rounds = len({cell.round for cell in run.cells})
+    rounds = {
+        model: len({cell.round for cell in run.cells if cell.model == model})
+        for model in _in_order(cell.model for cell in run.cells)
+    }
+    each = ", ".join(f"{count} with {model}" for model, count in rounds.items())
     return (
-        f"Rounds: {rounds}, of {run.options['seconds']:g} s a cell; medians, and in brackets the"
+        f"Rounds: {each}, of {run.options['seconds']:g} s a cell; medians, and in brackets the"
         " least and the most of a round. A ratio is the median of those within a round."
+        f" {run.options.get('note', '')}".rstrip()
     )
 
 

@@ -5,6 +5,7 @@ apart, so that preparation's gate, which is about answers, lets every precision 
 """
 
 import argparse
+import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -35,8 +36,11 @@ def make(folder: Path = SOURCE, tokenizer: Path = TOKENIZER) -> Path:
     with torch.no_grad():
         model.classifier.bias.copy_(torch.tensor([BIAS, 0.0]))
     model.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+    for name in ("tokenizer.json", "special_tokens_map.json", "vocab.txt"):
         shutil.copy(tokenizer / name, folder / name)
+    said = json.loads((tokenizer / "tokenizer_config.json").read_text(encoding="utf-8"))
+    said["model_input_names"] = ["input_ids", "attention_mask"]  # DistilBERT knows no segments
+    (folder / "tokenizer_config.json").write_text(json.dumps(said), encoding="utf-8")
     return folder
 
 

@@ -7,6 +7,8 @@ from importlib import import_module
 COMMANDS = {
     "prepare": "make the folder that replicas load, from a hub id or a local folder",
     "run": "serve on this machine: API, page and dashboard, until Ctrl-C",
+    "score": "label every row of files of any size, on all CPUs of a cluster",
+    "compare": "torch and ONNX on your labelled texts: answers, speed, and which to run",
     "key": "make, list and revoke API keys",
 }
 

@@ -5,8 +5,8 @@ import json
 from typing import Literal
 
 import pandas as pd
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 Format = Literal["csv", "tsv", "ndjson", "parquet"]
 

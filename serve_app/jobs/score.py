@@ -1,0 +1,278 @@
+"""`sentiment score`: label every row of files of any size with Ray Data, on all CPUs of a cluster.
+
+The way offline: the classifier that the service runs, certified on each CPU it runs on, with no
+server. Rows keep their columns and gain `prediction`, `prediction_score` and `prediction_error`.
+Files may lie in object storage; `RAY_ADDRESS` names a cluster, else one is started here.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serve_app.api.errors import ProblemError
+from serve_app.api.schemas import check_texts
+from serve_app.engine.artifacts import ArtifactError, Artifacts
+from serve_app.engine.backend import Encoded
+from serve_app.engine.batcher import Budget
+from serve_app.engine.loading import BACKENDS, BackendName, load
+from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, rank
+from serve_app.jobs import preflight
+from serve_app.jobs.output import ERROR, LABEL, SCORE, Output, ScoreError
+from serve_app.serve_config import ROOT
+
+ROWS = 1024
+"""Of one task: enough to find neighbours in length, few enough to lose by a kill."""
+BUDGET = Budget()
+SPARE_CPUS = 2
+"""Reserved beside the models', in number: Ray Data's tasks that read and write, and the one that
+leaves out finished rows. Without them a job that goes on waits for itself."""
+KINDS = {
+    "ndjson": "json",
+    "jsonl": "json",
+    "json": "json",
+    "csv": "csv",
+    "tsv": "tsv",
+    "parquet": "parquet",
+}
+"""Of files, by the endings of their names."""
+DEFAULT_MODEL = ROOT / ".cache" / "prepared" / "sst2-minilm"
+
+
+class Scorer:
+    """Labels batches of rows; Ray Data keeps one in each of its processes.
+
+    Raises:
+        ArtifactError: the prepared folder is not on this node, or altered.
+        NotCertifiedError: the model does not answer on this node as it did at preparation.
+    """
+
+    def __init__(self, model: str, backend: BackendName, column: str) -> None:
+        artifacts = Artifacts(model)
+        self._backend, _ = load(backend, artifacts, threads=1)
+        self._labels = artifacts.manifest.labels
+        self._function = DEFAULT_FUNCTION[artifacts.manifest.problem_type]
+        self._column = column
+
+    def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
+        """The rows with three columns more; a bad text has an error in place of a label."""
+        texts = list(rows[self._column])
+        errors = [_fault(text, self._column) for text in texts]
+        good = [row for row, error in enumerate(errors) if error is None]
+        labels = np.full(len(texts), None, dtype=object)
+        scores = np.full(len(texts), np.nan)
+        encoded = self._backend.encode([texts[row] for row in good])
+        for batch in neighbours(encoded, BUDGET):
+            logits = self._backend.logits([encoded[index] for index in batch])
+            best = rank(apply(logits, self._function), self._labels, top_k=1)
+            for index, (top,) in zip(batch, best, strict=True):
+                labels[good[index]], scores[good[index]] = top["label"], top["score"]
+        return {**rows, LABEL: labels, SCORE: scores, ERROR: np.array(errors, dtype=object)}
+
+
+def neighbours(encoded: Sequence[Encoded], budget: Budget) -> Iterator[list[int]]:
+    """Indices of the texts by length, in batches within the budget: padding is computed too."""
+    batch: list[int] = []
+    tokens = 0
+    for index in sorted(range(len(encoded)), key=lambda index: len(encoded[index])):
+        length = len(encoded[index])
+        if batch and not budget.allows(len(batch) + 1, length, tokens + length):
+            yield batch
+            batch, tokens = [], 0
+        batch.append(index)
+        tokens += length
+    if batch:
+        yield batch
+
+
+def _fault(text: Any, column: str) -> str | None:
+    try:
+        check_texts(text, 1, field=column)
+    except ProblemError as error:
+        return error.detail
+    return None if isinstance(text, str) else f"`{column}` must be a text."
+
+
+def main(argv: Sequence[str]) -> int:
+    """Returns 0, 1 where it was refused with a sentence, 130 after Ctrl-C."""
+    options = parser().parse_args(argv)
+    try:
+        score(options)
+    except (ScoreError, ArtifactError) as error:
+        print(f"sentiment: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("sentiment: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of `sentiment score`."""
+    result = argparse.ArgumentParser(
+        prog="sentiment score",
+        description="Label every row of NDJSON, CSV, TSV or Parquet files; writes Parquet.",
+        epilog="With --id-column, a run that was broken off goes on where it was: give the same"
+        " command again.",
+    )
+    result.add_argument("files", nargs="+", metavar="FILE", help="or a folder, or s3://…")
+    result.add_argument("--output", required=True, metavar="DIR", help="a folder, or s3://…")
+    result.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="a prepared folder")
+    result.add_argument("--backend", choices=BACKENDS, default="onnx")
+    result.add_argument("--text-column", default="input", metavar="NAME")
+    result.add_argument(
+        "--id-column", metavar="NAME", help="whose values are unique: needed to go on"
+    )
+    result.add_argument(
+        "--part-rows",
+        type=int,
+        default=16 * ROWS,
+        metavar="N",
+        help="of each file that is written: what a kill may cost (default: %(default)s)",
+    )
+    result.add_argument(
+        "--processes", type=int, metavar="N", help="most at a time, of one CPU each (default: all)"
+    )
+    return result
+
+
+def score(options: argparse.Namespace) -> None:
+    """Do the job, or what is left of it.
+
+    Raises:
+        ScoreError: the files, the columns or the output do not do.
+        ArtifactError: the model's folder does not.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise ScoreError(f"{error.name} is missing: pip install '.[score]'") from None
+    artifacts = Artifacts(options.model, verify=False)
+    output = Output(options.output)
+    job = _job(options, artifacts)
+    kind = _kind_of(options.files)
+    if output.is_done(job):
+        print(f"sentiment: {options.output} is done: {output.summary()}", file=sys.stderr)
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    here = "RAY_ADDRESS" not in os.environ
+    ray.init(
+        num_cpus=preflight.cpus() + SPARE_CPUS if here else None,
+        logging_level="WARNING",
+        log_to_driver=False,
+    )
+    try:
+        require(_read(options.files, kind, options.text_column).columns(), options)
+        output.take(job)
+        if options.id_column:  # what is read from here on leaves out the rows that are done
+            from ray.data.checkpoint import CheckpointConfig
+
+            ray.data.DataContext.get_current().checkpoint_config = CheckpointConfig(
+                options.id_column, output.checkpoint
+            )
+        rows = _read(options.files, kind, options.text_column)
+        processes = options.processes or _processes(int(ray.cluster_resources().get("CPU", 0)))
+        start = time.monotonic()
+        rows.repartition(target_num_rows_per_block=options.part_rows).map_batches(
+            Scorer,
+            fn_constructor_args=(str(artifacts.folder), options.backend, options.text_column),
+            batch_size=min(ROWS, options.part_rows),
+            num_cpus=1,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=processes),
+        ).write_parquet(output.address)
+        summary = output.end(time.monotonic() - start)
+    except ray.exceptions.RayError as error:
+        raise ScoreError(f"{_last_line(error)} The same command goes on from here.") from error
+    finally:
+        ray.shutdown()
+    print(f"sentiment: {options.output} is done: {summary}", file=sys.stderr)
+
+
+def _processes(cpus: int) -> int:
+    if cpus <= SPARE_CPUS:
+        raise ScoreError(f"The cluster has {cpus} CPUs; at least {SPARE_CPUS + 1} are needed.")
+    return cpus - SPARE_CPUS
+
+
+def _job(options: argparse.Namespace, artifacts: Artifacts) -> dict[str, Any]:
+    """All that decides what is written."""
+    return {
+        "files": options.files,
+        "text_column": options.text_column,
+        "id_column": options.id_column,
+        "backend": options.backend,
+        "model": artifacts.manifest.model_id,
+        "fingerprint": artifacts.manifest.fingerprint,
+    }
+
+
+def _kind_of(files: list[str]) -> str:
+    """What the names' endings say; a folder is taken to hold Parquet files.
+
+    Raises:
+        ScoreError: they are not there, or of several kinds.
+    """
+    kinds = {_kind(file) for file in files}
+    if len(kinds) > 1:
+        raise ScoreError(f"The files are of several kinds: {', '.join(sorted(kinds))}.")
+    for file in files:
+        if "://" not in file and not Path(file).exists():
+            raise ScoreError(f"{file} does not exist.")
+    return kinds.pop()
+
+
+def _kind(file: str) -> str:
+    name = file.lower().removesuffix(".gz").rpartition("/")[2]
+    ending = name.rpartition(".")[2] if "." in name else "parquet"
+    if ending not in KINDS:
+        raise ScoreError(f"{file} is no .ndjson, .jsonl, .csv, .tsv or .parquet file.")
+    return KINDS[ending]
+
+
+def _read(files: list[str], kind: str, column: str) -> Any:
+    """The files as a Ray data set."""
+    import pyarrow as pa
+    import ray.data
+    from pyarrow import csv
+
+    if kind == "parquet":
+        return ray.data.read_parquet(files)
+    if kind == "json":
+        return ray.data.read_json(files, file_extensions=None)
+    if kind == "tsv":
+        parse = csv.ParseOptions(delimiter="\t", quote_char=False)
+    else:
+        parse = csv.ParseOptions(newlines_in_values=True)
+    # A column of numbers is a column of texts here.
+    convert = csv.ConvertOptions(column_types={column: pa.string()})
+    return ray.data.read_csv(
+        files, file_extensions=None, convert_options=convert, parse_options=parse
+    )
+
+
+def require(columns: Sequence[str], options: argparse.Namespace) -> None:
+    """See that the named columns are there and those to be added are not.
+
+    Raises:
+        ScoreError: naming the one at fault.
+    """
+    for option, name in (("text", options.text_column), ("id", options.id_column)):
+        if name is not None and name not in columns:
+            raise ScoreError(
+                f"The files have no column {name!r}; --{option}-column names one of:"
+                f" {', '.join(columns)}."
+            )
+    taken = {LABEL, SCORE, ERROR} & set(columns)
+    if taken:
+        raise ScoreError(f"The files have a column {min(taken)!r} already.")
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].rstrip(".") + "." if lines else f"{type(error).__name__}."

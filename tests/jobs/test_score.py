@@ -1,0 +1,164 @@
+"""`sentiment score` with a real Ray: every row once, whatever the format, also after a kill."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from serve_app.engine.artifacts import Artifacts
+from serve_app.engine.backend import Encoded
+from serve_app.engine.batcher import Budget
+from serve_app.engine.loading import load
+from serve_app.engine.postprocess import apply
+from serve_app.jobs.output import ERROR, LABEL, SCORE, ScoreError
+from serve_app.jobs.score import neighbours, parser, require
+from tests.jobs.conftest import ROOT
+
+WORDS = "the film was very good bad great awful not and but i it".split()
+
+
+def texts(count: int) -> list[str]:
+    return [" ".join(WORDS[: 1 + n % 13]) + f" {n}" for n in range(count)]
+
+
+def start(*arguments: str | Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "serve_app.cli", "score", *map(str, arguments)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+        env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
+    )
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    process = start(*arguments)
+    _, said = process.communicate(timeout=200)
+    return process.returncode, said
+
+
+def scored(folder: Path) -> pd.DataFrame:
+    return pd.concat(map(pd.read_parquet, sorted(folder.glob("*.parquet"))), ignore_index=True)
+
+
+def expected(prepared: Path, backend: str, given: list[str]) -> pd.DataFrame:
+    """Each text by itself, as a replica answers it."""
+    artifacts = Artifacts(prepared)
+    loaded, _ = load(backend, artifacts, 1)  # type: ignore[arg-type]
+    scores = [apply(loaded.logits(loaded.encode([text])), "softmax")[0] for text in given]
+    labels = [artifacts.manifest.labels[row.argmax()] for row in scores]
+    return pd.DataFrame({LABEL: labels, SCORE: [row.max() for row in scores]})
+
+
+def test_csv_in_parquet_out_with_a_fault_in_its_place(prepared: Path, tmp_path: Path) -> None:
+    given = texts(40)
+    frame = pd.DataFrame({"id": range(40), "review": given, "stars": 5})
+    frame.loc[7, "review"] = "  "
+    frame.loc[8, "review"] = "12"
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    output = tmp_path / "out"
+    arguments: list[str | Path] = [tmp_path / "in.csv", "--output", output, "--model", prepared]
+    arguments += ("--text-column", "review", "--id-column", "id", "--backend", "transformers")
+    code, said = run(*arguments)
+    assert code == 0, said
+    assert "is done: 40 rows, 1 with errors" in said
+    rows = scored(output).sort_values("id", ignore_index=True)
+    assert list(rows.columns) == ["id", "review", "stars", LABEL, SCORE, ERROR]
+    assert rows["review"].tolist() == frame["review"].tolist()
+    bad = rows.loc[7]
+    assert "blank" in bad[ERROR]
+    assert bad[[LABEL, SCORE]].isna().all()
+    good = rows.drop(index=7)
+    assert good[ERROR].isna().all()
+    wanted = expected(prepared, "transformers", good["review"].tolist())
+    assert good[LABEL].tolist() == wanted[LABEL].tolist()
+    assert good[SCORE].tolist() == pytest.approx(wanted[SCORE].tolist(), abs=1e-5)
+
+    code, said = run(*arguments)
+    assert (code, len(list(output.glob("*.parquet")))) == (0, 1)
+    assert "is done: 40 rows" in said
+
+
+def test_a_killed_job_goes_on_and_has_every_row_once(prepared: Path, tmp_path: Path) -> None:
+    count = 20_000
+    given = texts(count)
+    lines = [json.dumps({"id": f"row-{n}", "input": text}) for n, text in enumerate(given)]
+    (tmp_path / "in.ndjson").write_text("\n".join(lines) + "\n")
+    output = tmp_path / "out"
+    arguments: list[str | Path] = [tmp_path / "in.ndjson", "--output", output, "--model", prepared]
+    arguments += ("--id-column", "id", "--part-rows", "200", "--processes", "1")
+    process = start(*arguments)
+    deadline = time.monotonic() + 150
+    while len(list((output / "_checkpoint").glob("*_*.parquet"))) < 3:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = len(scored(output))
+    assert 0 < before < count, "killed in the middle"
+    code, said = run(*arguments)
+    assert code == 0, said
+    rows = scored(output)
+    assert sorted(rows["id"]) == sorted(f"row-{n}" for n in range(count))
+    some = rows.sample(50, random_state=1)
+    wanted = expected(prepared, "onnx", some["input"].tolist())
+    assert some[LABEL].tolist() == wanted[LABEL].tolist()
+    assert some[SCORE].tolist() == pytest.approx(wanted[SCORE].tolist(), abs=1e-5)
+    code, said = run(*arguments[:3], "--model", prepared, "--id-column", "id", "--backend",
+                     "transformers")  # fmt: skip
+    assert code == 1
+    assert "was begun with another backend (onnx)" in said
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "says"),
+    [
+        (["text"], (), "have no column 'input'; --text-column names one of: text."),
+        (["input"], ("--id-column", "id"), "have no column 'id'; --id-column names one of: input."),
+        (["input", LABEL], (), "have a column 'prediction' already."),
+    ],
+)
+def test_columns_that_do_not_do_are_named(
+    columns: list[str], options: tuple[str, ...], says: str
+) -> None:
+    given = parser().parse_args(["in.csv", "--output", "out", *options])
+    with pytest.raises(ScoreError, match=f"^The files {re.escape(says)}$"):
+        require(columns, given)
+
+
+def test_a_refusal_is_one_sentence_and_leaves_nothing(prepared: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    options = ("--output", output, "--model", prepared)
+    for name, content, says in (
+        ("in.txt", "fine\n", "is no .ndjson, .jsonl, .csv, .tsv or .parquet file."),
+        ("none.csv", None, "none.csv does not exist."),
+        ("in.csv", "text\nfine\n", "have no column 'input'; --text-column names one of: text."),
+    ):
+        if content is not None:
+            (tmp_path / name).write_text(content)
+        code, said = run(tmp_path / name, *options)
+        assert code == 1, said
+        last = said.rstrip().splitlines()[-1]
+        assert last.startswith("sentiment: ")
+        assert last.endswith(says)
+        assert not output.exists()
+
+
+def test_neighbours_hold_every_text_once_within_the_budget() -> None:
+    encoded = [Encoded([1] * (1 + n * 7 % 90)) for n in range(200)]
+    budget = Budget(texts=8, tokens=300, padding=0.15)
+    batches = list(neighbours(encoded, budget))
+    assert sorted(index for batch in batches for index in batch) == list(range(200))
+    for batch in batches:
+        lengths = [len(encoded[index]) for index in batch]
+        assert len(batch) == 1 or budget.allows(len(batch), max(lengths), sum(lengths))
