@@ -29,7 +29,7 @@ def load(
 
     Raises:
         ArtifactError: the folder has no model of that precision.
-        NotCertifiedError: none passed; the message has the last certificate.
+        NotCertifiedError: none passed; the message has their certificates.
     """
     tried: list[Certificate] = []
     for one in _precisions(name, artifacts, precision):
@@ -37,7 +37,8 @@ def load(
         tried.append(certify(backend, artifacts))
         if tried[-1].passed:
             return backend, tried
-    raise NotCertifiedError(f"{name} does not answer here as it did at preparation: {tried[-1]}")
+    said = "; ".join(map(str, tried))
+    raise NotCertifiedError(f"{name} does not answer here as it did at preparation: {said}")
 
 
 def open_backend(

@@ -80,14 +80,13 @@ class Output:
             scored = ds.dataset(self._folder, filesystem=self._files, format="parquet")
             rows = scored.count_rows()
             errors = scored.count_rows(filter=ds.field(ERROR).is_valid())
-        found = self._job() or {}
-        self._write({**found, "summary": {"rows": rows, "errors": errors, "seconds": seconds}})
-        return self.summary()
+        summary = {"rows": rows, "errors": errors, "seconds": seconds}
+        self._write({**(self._job() or {}), "summary": summary})
+        return _in_words(summary)
 
     def summary(self) -> str:
         """In words, once the job is done."""
-        said = (self._job() or {})["summary"]
-        return f"{said['rows']:,} rows, {said['errors']:,} with errors, {said['seconds']:.0f} s."
+        return _in_words((self._job() or {})["summary"])
 
     def _parts(self) -> list[str]:
         return [name for name in self._names() if name.endswith(".parquet")]
@@ -109,3 +108,8 @@ class Output:
     def _write(self, job: dict[str, Any]) -> None:
         with self._files.open_output_stream(f"{self._folder}/{JOB}") as file:
             file.write(json.dumps(job, indent=1).encode())
+
+
+def _in_words(summary: dict[str, Any]) -> str:
+    rows, errors, seconds = summary["rows"], summary["errors"], summary["seconds"]
+    return f"{rows:,} rows, {errors:,} with errors, {seconds:.0f} s."

@@ -24,7 +24,7 @@ from serve_app.engine.loading import BACKENDS, BackendName, load
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, rank
 from serve_app.jobs import preflight
 from serve_app.jobs.output import ERROR, LABEL, SCORE, Output, ScoreError
-from serve_app.serve_config import ROOT
+from serve_app.jobs.run import BUNDLED, PREPARED
 
 ROWS = 1024
 """Of one task: enough to find neighbours in length, few enough to lose by a kill."""
@@ -41,7 +41,7 @@ KINDS = {
     "parquet": "parquet",
 }
 """Of files, by the endings of their names."""
-DEFAULT_MODEL = ROOT / ".cache" / "prepared" / "sst2-minilm"
+DEFAULT_MODEL = PREPARED / BUNDLED.name
 
 
 class Scorer:
