@@ -13,8 +13,6 @@ import ray
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, PositiveInt
 from ray import serve
-from ray.exceptions import RayActorError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from serve_app import tracing
@@ -22,14 +20,16 @@ from serve_app.api.app import create_app
 from serve_app.api.gateway import Gateway
 from serve_app.auto import Auto
 from serve_app.autoscaling import TEXTS
+from serve_app.caller import Caller
 from serve_app.cluster import snapshot
-from serve_app.dispatcher import BackendError, Dispatcher
+from serve_app.dispatcher import Dispatcher
 from serve_app.engine.artifacts import Artifacts
 from serve_app.engine.backend import Backend, Encoded
 from serve_app.engine.batcher import Batcher, Budget, Scored
 from serve_app.engine.certificate import Certificate
 from serve_app.engine.fair_queue import LONG_TURN
 from serve_app.engine.loading import BackendName, Choice, load
+from serve_app.links import Address, Door
 from serve_app.messages import Call, Reply
 from serve_app.settings import Settings
 from serve_app.shadow import Shadow
@@ -84,8 +84,10 @@ class Classifier:
     _batchers: tuple[Batcher, Batcher] | None = None
     _certificate: Certificate
     _config: ReplicaConfig
+    _address: Address | None = None
 
     def __init__(self, model: str) -> None:
+        self._door = Door(self.infer)
         self._artifacts = Artifacts(model)
         self._telemetry = RayTelemetry()
         self._told: dict[str, tuple[float, float]] = {}
@@ -94,6 +96,8 @@ class Classifier:
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Load, certify and switch to the model as configured; called at start and on change."""
         config = ReplicaConfig.model_validate(user_config)
+        if self._batchers is not None and config == self._config:
+            return  # Serve calls at every change of rank too, as when another replica dies
         backend, certificate = await asyncio.to_thread(self._load, config)
         old = self._batchers or ()
         self._backend, self._certificate, self._config = backend, certificate, config
@@ -103,6 +107,11 @@ class Classifier:
         )
         for batcher in old:
             await asyncio.to_thread(batcher.close)
+        if self._address is None:
+            self._address = await self._door.open(self._name, ray.util.get_node_ip_address())
+
+    async def __del__(self) -> None:  # Serve awaits it before it ends the replica
+        await self._door.close()
 
     def _load(self, config: ReplicaConfig) -> tuple[Backend, Certificate]:
         backend, certificates = load(self._kind, self._artifacts, config.threads, config.precision)
@@ -134,6 +143,10 @@ class Classifier:
         if call.traces:
             _trace(backend, call, reply, begun)
         return reply
+
+    async def address(self) -> Address | None:
+        """Where ingresses link to this replica."""
+        return self._address
 
     async def describe(self) -> dict[str, Any]:
         """How this replica runs the model, for `/info` and `/cluster`."""
@@ -252,9 +265,10 @@ class Ingress:
         name = serve.get_replica_context().replica_id.unique_id
         manifest = Artifacts(model, verify=False).manifest
         handles = {"transformers": torch, "onnx": onnx}
+        telemetry = RayTelemetry()
         dispatchers = {
             backend: Dispatcher(
-                _caller(handle),
+                Caller(handle, backend, telemetry),
                 backend=backend,
                 ingress=name,
                 texts_per_call=settings.texts_per_call,
@@ -263,7 +277,6 @@ class Ingress:
             )
             for backend, handle in handles.items()
         }
-        telemetry = RayTelemetry()
         threshold = settings.auto_threshold
         auto = Auto(
             dispatchers["onnx"],
@@ -301,20 +314,3 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_app(self._gateway)
-
-
-def _caller(handle: DeploymentHandle) -> Any:
-    async def call(message: Call) -> Reply:
-        for attempt in (1, 2):
-            try:
-                reply: Reply = await handle.infer.remote(message)
-                return reply
-            except RayActorError as error:
-                # Ray does not retry what a replica had accepted. Inference is idempotent.
-                if attempt == 2:
-                    raise BackendError("two replicas died while they had the request") from error
-            except (BackPressureError, DeploymentUnavailableError) as error:
-                raise BackendError(str(error)) from error
-        raise AssertionError("unreachable")
-
-    return call

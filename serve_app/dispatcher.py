@@ -2,8 +2,7 @@
 
 A call to a replica costs CPU whatever it carries, so texts that wait are carried together. Only
 so many calls are in flight for each replica: enough to keep its workers busy, few enough that what
-arrives later can still go first (see `fair_queue`). While a replica is busy, a text waits a moment
-for others to share its call: it would only wait in the replica otherwise.
+arrives later can still go first (see `fair_queue`).
 
 Short requests and long ones travel in lanes of their own, here and in the replica, so that a single
 text neither waits for a long request's calls nor shares one.
@@ -26,10 +25,6 @@ from serve_app.messages import Call, Floats, Reply
 
 REPLICA_SEEN_S = 10.0
 """A replica that answered nothing for so long is no longer counted."""
-BUSY_CALLS = 2
-"""A replica with so many calls in flight has work: what arrives need not leave at once."""
-GATHER_S = 0.004
-"""The longest that a text waits for others to share its call; a batch takes several times that."""
 SHORT = 8
 """A request of no more texts is a short one."""
 BULK = 2
@@ -264,7 +259,6 @@ class _Lane:
         self._queue: FairQueue[tuple[_Request, int]] = FairQueue(turn)
         self._in_flight: set[asyncio.Task[None]] = set()
         self._due: asyncio.Handle | None = None
-        self._patient = False
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -273,19 +267,10 @@ class _Lane:
         self._queue.add((request, index) for index in range(len(request.texts)))
         self._schedule()
 
-    def _schedule(self) -> None:
-        """Send what waits: with this turn of the loop, or a moment later if that costs nothing."""
-        busy = len(self._in_flight) >= BUSY_CALLS * self._replicas()
-        patient = busy and len(self._queue) < self._texts_per_call
-        if self._due is not None:
-            if patient or not self._patient:
-                return
-            self._due.cancel()
-        self._pump_in(GATHER_S if patient else 0, patient)
-
-    def _pump_in(self, seconds: float, patient: bool) -> None:
-        self._patient = patient
-        self._due = asyncio.get_running_loop().call_later(seconds, self._pump)
+    def _schedule(self, seconds: float = 0) -> None:
+        """Send what waits with the next turn of the loop, or so much later."""
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(seconds, self._pump)
 
     def _pump(self) -> None:
         self._due = None
@@ -301,7 +286,7 @@ class _Lane:
             self._in_flight.add(task)
             task.add_done_callback(self._landed)
             if self._pause:
-                self._pump_in(self._pause, patient=False)
+                self._schedule(self._pause)
                 return
 
     def _landed(self, task: "asyncio.Task[None]") -> None:

@@ -1,6 +1,7 @@
-"""What travels between the ingress and a model replica."""
+"""What travels between the ingress and a model replica, as objects and as plain values."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,20 @@ class Call:
     traces: tuple[str, ...] = ()
     bulk: bool = False
 
+    def pack(self) -> tuple[Any, ...]:
+        """As values that msgpack knows."""
+        return self.requests, self.ingress, self.waiting, self.flows, self.traces, self.bulk
+
+    @classmethod
+    def unpack(cls, packed: Any) -> "Call":
+        """What `pack` gave.
+
+        Raises:
+            ValueError, TypeError: it is none.
+        """
+        requests, ingress, waiting, flows, traces, bulk = packed
+        return cls(requests, ingress, waiting, tuple(flows), tuple(traces), bulk)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -53,3 +68,36 @@ class Reply:
     truncated: list[int]
     errors: dict[int, str]
     tokenize: float
+
+    def pack(self) -> tuple[Any, ...]:
+        """As values that msgpack knows, numbers as they lie in memory (little-endian)."""
+        return (
+            self.replica,
+            self.logits.tobytes(),
+            self.queue.tobytes(),
+            self.inference.tobytes(),
+            self.batch_size.tobytes(),
+            self.truncated,
+            self.errors,
+            self.tokenize,
+        )
+
+    @classmethod
+    def unpack(cls, packed: Any) -> "Reply":
+        """What `pack` gave; its arrays are read-only.
+
+        Raises:
+            ValueError, TypeError: it is none.
+        """
+        replica, logits, queue, inference, batch_size, truncated, errors, tokenize = packed
+        waited = np.frombuffer(queue, dtype=np.float32)
+        return cls(
+            replica=replica,
+            logits=np.frombuffer(logits, dtype=np.float32).reshape(len(waited), -1),
+            queue=waited,
+            inference=np.frombuffer(inference, dtype=np.float32),
+            batch_size=np.frombuffer(batch_size, dtype=np.int32),
+            truncated=truncated,
+            errors=errors,
+            tokenize=tokenize,
+        )

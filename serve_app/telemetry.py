@@ -57,10 +57,15 @@ BATCH_SIZE = Metric(
     "sentiment_batch_size", "Batch that a call's first text rode in.", ("backend",), SIZES
 )
 TOKENS = Metric("sentiment_tokens", "Tokens given to the model, padding left out.", ("backend",))
+CALLS = Metric(
+    "sentiment_calls",
+    "Calls of ingresses to model replicas, by their way: on a link, or by Ray's handle.",
+    ("backend", "way"),
+)
 
 METRICS = (
     REQUESTS, TEXTS, BAD_ROWS, QUEUE, TOKENIZE, INFERENCE, TRUNCATED, REFUSED, ESCALATIONS,
-    FAILOVERS, SHADOWED, SHADOW_OVER, SHADOW_SKIPPED, BATCH_SIZE, TOKENS,
+    FAILOVERS, SHADOWED, SHADOW_OVER, SHADOW_SKIPPED, BATCH_SIZE, TOKENS, CALLS,
 )  # fmt: skip
 
 

@@ -84,23 +84,6 @@ async def test_texts_that_arrive_together_ride_in_one_call() -> None:
     assert [sum(map(len, call.requests)) for call in replica.calls] == [8]
 
 
-async def test_while_a_replica_is_busy_texts_that_arrive_apart_share_a_call() -> None:
-    replica = Replica()
-    it = dispatcher(replica)
-    replica.may_answer.clear()
-    tasks = []
-    for text in ("first", "second"):  # as many calls as make it busy: these leave at once
-        tasks.append(asyncio.create_task(it.infer([text], 10)))
-        await settle()
-    assert len(replica.calls) == 2
-    for text in ("third", "fourth", "fifth"):
-        tasks.append(asyncio.create_task(it.infer([text], 10)))
-        await settle()
-    replica.may_answer.set()
-    await asyncio.gather(*tasks)
-    assert [sum(map(len, call.requests)) for call in replica.calls] == [1, 1, 3]
-
-
 async def test_few_calls_are_in_flight_and_the_next_carries_what_waits() -> None:
     replica = Replica()
     it = dispatcher(replica)

@@ -68,7 +68,7 @@ class Scored:
 
 
 class ClosedError(Exception):
-    """The batcher was closed before the text was answered."""
+    """The batcher was closed and takes no more texts."""
 
 
 class _Waiting:
@@ -131,9 +131,9 @@ class Batcher:
         Returns:
             One future a text, in order. Cancelling it gives the text's place up.
 
-        Raises (from a future):
+        Raises:
             ClosedError: the batcher was closed.
-            Exception: whatever the model raised on this text by itself.
+            Exception (from a future): whatever the model raised on this text by itself.
         """
         loop = asyncio.get_running_loop()
         futures = []
@@ -166,16 +166,10 @@ class Batcher:
         return 0.0 if oldest is None else time.perf_counter() - oldest
 
     def close(self) -> None:
-        """End the workers after their current batch; what still waits fails with `ClosedError`."""
+        """Take no more texts; the workers end when those that wait are answered."""
         with self._changed:
             self._closed = True
-            left = [item for items in self._waiting.values() for item in items]
-            self._waiting.clear()
-            self._count = 0
             self._changed.notify_all()
-        for item in left:
-            if not item.future.done():
-                item.future.set_exception(ClosedError("the model is shutting down"))
         for thread in self._threads:
             thread.join(timeout=5)
 
@@ -187,10 +181,10 @@ class Batcher:
                 self._idle += 1
                 while not self._count and not self._closed:
                     self._changed.wait()
+                if not self._count:
+                    return
                 batch = self._take()
                 self._idle -= 1
-                if self._closed:
-                    return
                 if batch:
                     self._running[worker] = (time.perf_counter(), len(batch))
             if batch:

@@ -1,0 +1,81 @@
+"""How an ingress calls a backend's replicas: on a link, or by Ray's handle while none is open."""
+
+import asyncio
+import logging
+import time
+
+from ray.exceptions import RayActorError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.dispatcher import BackendError
+from serve_app.links import LinkError, Links, RemoteError
+from serve_app.messages import Call, Reply
+from serve_app.telemetry import CALLS, Telemetry
+
+logger = logging.getLogger("ray.serve")
+
+LOOK_S = 2.0
+"""How often Ray is asked for the replicas, while there are calls."""
+ANSWER_S = 5.0
+ATTEMPTS = 3
+"""A link may end with its replica, and Ray's router may then still name the same one."""
+
+
+class Caller:
+    """Sends calls to some replica of a deployment. Belongs to one event loop.
+
+    Args:
+        handle: of the deployment.
+        backend: its name in metrics.
+        telemetry: takes which way the calls went.
+    """
+
+    def __init__(self, handle: DeploymentHandle, backend: str, telemetry: Telemetry) -> None:
+        self._handle = handle
+        self._backend = backend
+        self._telemetry = telemetry
+        self._links = Links()
+        self._looked = -LOOK_S
+        self._looking: asyncio.Task[None] | None = None
+
+    async def __call__(self, message: Call) -> Reply:
+        """
+        Raises:
+            BackendError: no replica answered.
+        """
+        for attempt in range(ATTEMPTS):
+            self._look()
+            link = self._links.least_busy()
+            way = "handle" if link is None else "link"
+            self._telemetry.note(CALLS, backend=self._backend, way=way)
+            try:
+                if link is not None:
+                    return await link.call(message)
+                reply: Reply = await self._handle.infer.remote(message)
+                return reply
+            except (RayActorError, LinkError) as error:
+                # Ray does not retry what a replica had accepted. Inference is idempotent.
+                if attempt == ATTEMPTS - 1:
+                    raise BackendError("replicas died while they had the request") from error
+            except (BackPressureError, DeploymentUnavailableError, RemoteError) as error:
+                raise BackendError(str(error)) from error
+        raise AssertionError("unreachable")
+
+    def _look(self) -> None:
+        if self._looking is None and time.monotonic() - self._looked >= LOOK_S:
+            self._looking = asyncio.get_running_loop().create_task(self._find())
+
+    async def _find(self) -> None:
+        try:
+            said = await self._handle.broadcast("address").results_async(
+                timeout_s=ANSWER_S, return_exceptions=True
+            )
+            await self._links.reach(
+                tuple(address) for address in said if isinstance(address, list | tuple)
+            )
+        except Exception as error:  # the links that there are go on; soon it is tried again
+            logger.warning("the replicas did not say where they are: %r", error)
+        finally:
+            self._looked = time.monotonic()
+            self._looking = None

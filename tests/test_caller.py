@@ -1,0 +1,184 @@
+"""Which way a call takes, and what becomes of it when replicas die; the links are real."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from ray.exceptions import ActorDiedError
+from ray.serve.exceptions import BackPressureError
+
+from serve_app import caller
+from serve_app.caller import Caller
+from serve_app.dispatcher import BackendError
+from serve_app.links import Address, Door
+from serve_app.messages import Call, Reply
+from serve_app.telemetry import Silent
+
+CALL = Call(requests=[["word"]], ingress="i", waiting=0.0)
+
+
+def reply(replica: str) -> Reply:
+    ones = np.ones(1, dtype=np.float32)
+    return Reply(replica, ones[None], ones, ones, ones.astype(np.int32), [], {}, 0.0)
+
+
+class Replica:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.door = Door(self.answer)
+        self.calls = 0
+        self.fault: Exception | None = None
+
+    async def answer(self, call: Call) -> Reply:
+        self.calls += 1
+        if self.fault:
+            raise self.fault
+        return reply(self.name)
+
+
+class Handle:
+    """What `Caller` uses of Ray's: a call to one replica, and one to all of them."""
+
+    def __init__(self, addresses: list[Any], *answers: Reply | Exception) -> None:
+        self.addresses = addresses
+        self.answers = list(answers)
+        self.looks = 0
+        self.infer = SimpleNamespace(remote=self._infer)
+
+    async def _infer(self, call: Call) -> Reply:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def broadcast(self, method: str) -> Any:
+        assert method == "address"
+        return SimpleNamespace(results_async=self._addresses)
+
+    async def _addresses(self, *, timeout_s: float, return_exceptions: bool) -> list[Any]:
+        self.looks += 1
+        return list(self.addresses)
+
+
+class Backend:
+    """Replicas with their doors, and callers of them."""
+
+    def __init__(self) -> None:
+        self.replicas: list[Replica] = []
+        self.callers: list[Caller] = []
+
+    async def replica(self, name: str) -> tuple[Replica, Address]:
+        self.replicas.append(Replica(name))
+        return self.replicas[-1], await self.replicas[-1].door.open(name, "127.0.0.1")
+
+    def caller(self, handle: Handle) -> Caller:
+        self.callers.append(Caller(handle, "onnx", Silent()))
+        return self.callers[-1]
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[Backend]:
+    backend = Backend()
+    yield backend
+    for call in backend.callers:
+        await call._links.reach([])
+    for replica in backend.replicas:
+        await asyncio.wait_for(replica.door.close(), 10)
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caller, "LOOK_S", 0.0)
+
+
+async def found(call: Caller) -> None:
+    """Wait until the replicas have been looked for."""
+    async with asyncio.timeout(10):
+        while call._looking is not None:  # noqa: ASYNC110 there is no event for it
+            await asyncio.sleep(0.001)
+
+
+async def test_the_first_call_goes_by_the_handle_and_the_next_on_a_link(backend: Backend) -> None:
+    _, address = await backend.replica("a")
+    call = backend.caller(Handle([address], reply("by handle")))
+    assert (await call(CALL)).replica == "by handle"
+    await found(call)
+    assert [(await call(CALL)).replica for _ in range(3)] == ["a"] * 3
+
+
+async def test_where_no_link_can_be_had_the_handle_goes_on(
+    backend: Backend, often: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    replica, address = await backend.replica("a")
+    await replica.door.close()
+    lost = ValueError("this replica could not say where it is")
+    handle = Handle([address, lost, None], *[reply("by handle")] * 3)
+    call = backend.caller(handle)
+    for looks in (1, 2, 3):
+        assert (await call(CALL)).replica == "by handle"
+        await found(call)
+        assert handle.looks == looks
+    assert caplog.text.count("no link to replica a") == 1
+
+
+async def test_while_nobody_calls_nobody_is_looked_for(backend: Backend) -> None:
+    _, address = await backend.replica("a")
+    handle = Handle([address], reply("by handle"))
+    call = backend.caller(handle)
+    await call(CALL)
+    await found(call)
+    for _ in range(10):
+        await call(CALL)
+    assert handle.looks == 1
+
+
+async def test_a_call_that_dies_with_its_replica_is_made_again(
+    backend: Backend, often: None
+) -> None:
+    (first, at), (_, elsewhere) = [await backend.replica(name) for name in "ab"]
+    call = backend.caller(Handle([at, elsewhere], reply("by handle")))
+    await call(CALL)
+    await found(call)
+
+    async def die(_: Call) -> Reply:
+        for guest in list(first.door._guests):
+            guest.transport.abort()
+        raise AssertionError("nobody hears of it")
+
+    first.door._answer = die
+    answers = [await call(CALL) for _ in range(4)]
+    assert {answer.replica for answer in answers} == {"b"}
+
+
+async def test_replicas_that_die_one_after_the_other_fail_the_call(backend: Backend) -> None:
+    dead = [ActorDiedError(), ActorDiedError(), ActorDiedError()]
+    handle = Handle([], *dead, reply("too late"))
+    with pytest.raises(BackendError, match="replicas died"):
+        await backend.caller(handle)(CALL)
+    assert len(handle.answers) == 1
+
+
+async def test_one_that_dies_is_no_failure(backend: Backend) -> None:
+    assert (await backend.caller(Handle([], ActorDiedError(), reply("b")))(CALL)).replica == "b"
+
+
+async def test_what_the_replica_says_of_its_failure_is_told_and_not_repeated(
+    backend: Backend,
+) -> None:
+    replica, address = await backend.replica("a")
+    call = backend.caller(Handle([address], reply("by handle")))
+    await call(CALL)
+    await found(call)
+    replica.fault = RuntimeError("no such model")
+    with pytest.raises(BackendError, match="no such model"):
+        await call(CALL)
+    assert replica.calls == 1
+
+
+async def test_a_full_replica_is_said_to_be_full(backend: Backend) -> None:
+    full = BackPressureError(num_queued_requests=5, max_queued_requests=5)
+    with pytest.raises(BackendError):
+        await backend.caller(Handle([], full))(CALL)
