@@ -1,8 +1,7 @@
 """Traces, where an OpenTelemetry endpoint is set: Ray Serve's own, and one span a request here.
 
-Serve makes the spans of the ingress and of each call to a replica, and honours `traceparent`. A
-call carries texts of several requests, so that only one of them can be its parent: the replica adds
-a span for each request, in that request's trace.
+Serve makes the span of the ingress and honours `traceparent`. A call to a replica carries texts of
+several requests: the replica adds a span for each of them, in that request's trace.
 """
 
 from collections.abc import Mapping
