@@ -8,6 +8,7 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.cluster import ask_replicas
 from serve_app.dispatcher import BackendError
 from serve_app.links import LinkError, Links, RemoteError
 from serve_app.messages import Call, Reply
@@ -17,7 +18,6 @@ logger = logging.getLogger("ray.serve")
 
 LOOK_S = 2.0
 """How often Ray is asked for the replicas, while there are calls."""
-ANSWER_S = 5.0
 ATTEMPTS = 3
 """A link may end with its replica, and Ray's router may then still name the same one."""
 
@@ -68,12 +68,8 @@ class Caller:
 
     async def _find(self) -> None:
         try:
-            said = await self._handle.broadcast("address").results_async(
-                timeout_s=ANSWER_S, return_exceptions=True
-            )
-            await self._links.reach(
-                tuple(address) for address in said if isinstance(address, list | tuple)
-            )
+            addresses = await ask_replicas(self._handle, "address")
+            await self._links.reach(address for address in addresses if address is not None)
         except Exception as error:  # the links that there are go on; soon it is tried again
             logger.warning("the replicas did not say where they are: %r", error)
         finally:

@@ -50,11 +50,20 @@ async def texts_in_hand(handles: Mapping[str, DeploymentHandle]) -> int:
     return sum(replica["texts"] for replicas in described for replica in replicas)
 
 
+async def ask_replicas(handle: DeploymentHandle, method: str) -> list[Any]:
+    """What every replica of a deployment answers; one that is just dying is left out.
+
+    Raises:
+        TimeoutError: one does not answer, and with it none is heard.
+        RuntimeError: the deployment is gone.
+    """
+    said = await handle.broadcast(method).results_async(timeout_s=TIMEOUT_S, return_exceptions=True)
+    return [answer for answer in said if not isinstance(answer, BaseException)]
+
+
 async def _replicas(handle: DeploymentHandle) -> list[dict[str, Any]]:
     try:
-        said = await handle.broadcast("describe").results_async(
-            timeout_s=TIMEOUT_S, return_exceptions=True
-        )
+        said = await ask_replicas(handle, "describe")
     except (TimeoutError, RuntimeError):
         return []
     replicas = [
@@ -66,6 +75,5 @@ async def _replicas(handle: DeploymentHandle) -> list[dict[str, Any]]:
             "certificate": replica["certificate"],
         }
         for replica in said
-        if isinstance(replica, dict)  # one that is just dying answers with an exception
     ]
     return sorted(replicas, key=lambda replica: str(replica["id"]))

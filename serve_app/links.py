@@ -16,6 +16,7 @@ import itertools
 import logging
 import secrets
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -43,7 +44,7 @@ class RemoteError(Exception):
     """The replica failed on the call; the message is its own."""
 
 
-class _Messages(asyncio.Protocol):
+class _Messages(asyncio.Protocol, ABC):
     """Whole messages from what arrives."""
 
     def __init__(self) -> None:
@@ -70,8 +71,9 @@ class _Messages(asyncio.Protocol):
             logger.warning("a link sent what is no message: %r", error)
             self.transport.abort()
 
+    @abstractmethod
     def received(self, message: Any) -> None:
-        raise NotImplementedError
+        """Take one; whatever it raises ends the connection."""
 
     def send(self, message: Any) -> None:
         if not self.transport.is_closing():

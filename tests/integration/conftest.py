@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import ray
 import requests
 
 from serve_app.local_cluster import LocalCluster, free_port
@@ -46,6 +47,12 @@ class Service:
 
     def get(self, path: str) -> requests.Response:
         return requests.get(self.url + path, timeout=60)
+
+
+def node_metrics() -> str:
+    """The metrics of the node that this process's cluster has, as Prometheus reads them."""
+    (node,) = [n for n in ray.nodes() if n["Alive"]]
+    return requests.get(f"http://127.0.0.1:{node['MetricsExportPort']}/metrics", timeout=10).text
 
 
 @pytest.fixture(scope="package")

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 import promql_parser
 import pytest
-import ray
-import requests
 import yaml
 
 from serve_app.serve_config import ROOT
 from serve_app.telemetry import METRICS
-from tests.integration.conftest import Service
+from tests.integration.conftest import Service, node_metrics
 from tests.integration.waiting import until
 
 BASE = ROOT / "kuberay" / "base"
@@ -39,10 +37,8 @@ def selectors(node: object) -> Iterator["promql_parser.VectorSelector"]:
 
 def scraped() -> dict[str, set[str]]:
     """Names of what is exported now, each with its labels."""
-    (node,) = [n for n in ray.nodes() if n["Alive"]]
-    text = requests.get(f"http://127.0.0.1:{node['MetricsExportPort']}/metrics", timeout=10).text
     found: dict[str, set[str]] = {}
-    for name, labels in re.findall(r"^(\w+)\{(.*)\} ", text, re.MULTILINE):
+    for name, labels in re.findall(r"^(\w+)\{(.*)\} ", node_metrics(), re.MULTILINE):
         found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
     return found
 

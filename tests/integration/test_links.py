@@ -2,18 +2,13 @@
 
 import re
 
-import ray
-import requests
-
-from tests.integration.conftest import Service
+from tests.integration.conftest import Service, node_metrics
 from tests.integration.waiting import until
 
 
 def calls(way: str) -> float:
     """Of ingresses to replicas of the ONNX model, as exported."""
-    (node,) = [n for n in ray.nodes() if n["Alive"]]
-    text = requests.get(f"http://127.0.0.1:{node['MetricsExportPort']}/metrics", timeout=10).text
-    found = re.findall(r"^ray_sentiment_calls_total\{(.*)\} (\S+)", text, re.MULTILINE)
+    found = re.findall(r"^ray_sentiment_calls_total\{(.*)\} (\S+)", node_metrics(), re.MULTILINE)
     ours = ('backend="onnx"', f'way="{way}"')
     return sum(float(value) for labels, value in found if all(each in labels for each in ours))
 
