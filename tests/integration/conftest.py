@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import ray
 import requests
+from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
 from serve_app.local_cluster import LocalCluster, free_port
 from serve_app.serve_config import BASE, LOCAL, Config, load
@@ -39,6 +40,13 @@ class Service:
 
     url: str
     cluster: LocalCluster
+    dashboard: str
+
+    def replicas(self, deployment: str) -> dict[int, str]:
+        """The state of each replica that has a process, by that."""
+        details = ServeSubmissionClient(self.dashboard).get_serve_details()
+        replicas = details["applications"]["sentiment"]["deployments"][deployment]["replicas"]
+        return {replica["pid"]: replica["state"] for replica in replicas if replica.get("pid")}
 
     def post(self, path: str, body: object = None, **options: object) -> requests.Response:
         if body is not None:
@@ -73,18 +81,19 @@ def config() -> Config:
 def service(prepared: Path, config: Config) -> Iterator[Service]:
     cpus = max(2, len(os.sched_getaffinity(0)))
     port = config["http_options"]["port"]
+    dashboard_port = free_port()
     with LocalCluster(
         config,
         {
             "SENTIMENT_MODEL": str(prepared),
             "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
         },
-        dashboard_port=free_port(),
+        dashboard_port=dashboard_port,
         cpus=cpus,
         logs=False,
     ) as cluster:
         cluster.wait(120)
-        yield Service(f"http://127.0.0.1:{port}", cluster)
+        yield Service(f"http://127.0.0.1:{port}", cluster, f"http://127.0.0.1:{dashboard_port}")
 
 
 TIMEOUT_S = 3.0
