@@ -273,7 +273,8 @@ class Ingress:
                 ingress=name,
                 texts_per_call=settings.texts_per_call,
                 calls_per_replica=settings.calls_per_replica,
-                max_waiting=settings.max_waiting_texts,
+                max_texts=settings.max_waiting_texts,
+                max_requests=settings.max_waiting_requests,
             )
             for backend, handle in handles.items()
         }

@@ -111,7 +111,8 @@ class Dispatcher:
         call: sends a call to some replica of the backend.
         backend: its name.
         ingress: the name of this ingress.
-        texts_per_call, calls_per_replica, max_waiting: see `Settings`.
+        max_texts, max_requests: that may wait; see `Settings`.
+        texts_per_call, calls_per_replica: see `Settings`.
     """
 
     def __init__(
@@ -122,12 +123,14 @@ class Dispatcher:
         ingress: str,
         texts_per_call: int,
         calls_per_replica: int,
-        max_waiting: int,
+        max_texts: int,
+        max_requests: int,
     ) -> None:
         self._call = call
         self._backend = backend
         self._ingress = ingress
-        self._max_waiting = max_waiting
+        self._max_texts = max_texts
+        self._max_requests = max_requests
         self._short = _Lane(
             functools.partial(self._carry, bulk=False),
             lambda: self.replicas,
@@ -156,7 +159,7 @@ class Dispatcher:
         """Answer the texts of one request.
 
         Raises:
-            OverloadedError: too many texts wait already; nothing was queued.
+            OverloadedError: too much waits already; nothing was queued.
             BackendError: no replica could answer.
             TimeoutError: not all were answered in `within` seconds; those that still
                 wait are dropped.
@@ -184,7 +187,8 @@ class Dispatcher:
             OverloadedError: it would not.
         """
         # A request that alone exceeds the queue is let in when the queue is empty.
-        if self.waiting and self.waiting + texts > self._max_waiting:
+        full = self.waiting + texts > self._max_texts or self.requests >= self._max_requests
+        if self.waiting and full:
             # What waits is answered or dropped within its deadline.
             seconds = min(self._rate.seconds_for(self.waiting), math.ceil(within))
             raise OverloadedError(seconds)

@@ -6,6 +6,7 @@ REST API, so that what runs here is what the manifests carry.
 
 import asyncio
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -25,6 +26,8 @@ OBJECT_STORE_BYTES = 100_000_000
 """Requests are small and travel past the object store; Ray would take a third of the memory."""
 
 
+HAPROXY_FILES = 100
+"""That it needs beside two and a half for each connection."""
 MODELS = ("TorchClassifier", "OnnxClassifier")
 FINISH_S = 20.0
 """For requests that are under way when the cluster is stopped."""
@@ -37,6 +40,12 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # An ingress dies with a request in hand: HAProxy asks another. Inference is idempotent.
     "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+    # HAProxy closes connections to the ingress after each answer instead of keeping them once it
+    # uses a fifth of the files that so many connections might need: what waits must stay below.
+    "RAY_SERVE_HAPROXY_MAXCONN": "16384",
+    # The ingress counts requests itself; HAProxy would tell a Ray process of each, which took more
+    # CPU for that than a refusal takes otherwise.
+    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
     # Ray would run replicas and HAProxy at a nice value of 15, below whatever else is busy.
     "RAY_worker_niceness": "0",
     # Ten times a second each process would count its metrics, whether or not there is traffic.
@@ -57,6 +66,14 @@ def set_environment() -> None:
 
 class ClusterError(Exception):
     """The cluster or the application could not be started; the message is a sentence."""
+
+
+def _connections(wanted: int) -> int:
+    """As many as HAProxy may have here: it does not start where it needs more files than that."""
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return wanted
+    return min(wanted, (files - HAPROXY_FILES) * 2 // 5)
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -176,8 +193,10 @@ class LocalCluster:
 
     def _start(self) -> None:
         set_environment()
+        maxconn = "RAY_SERVE_HAPROXY_MAXCONN"
         os.environ.update(
             {
+                maxconn: str(_connections(int(os.environ[maxconn]))),
                 "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(self._folder / "haproxy.cfg"),
                 "RAY_SERVE_HAPROXY_SOCKET_PATH": str(self._folder / "h.sock"),
                 "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(self._folder),

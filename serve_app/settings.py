@@ -88,6 +88,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Texts that may wait for one backend in one ingress replica; more get 503.",
     )
+    max_waiting_requests: int = Field(
+        default=1024,
+        ge=1,
+        description="Requests that may wait for one backend in one ingress replica, each on a"
+        " connection of its own; more get 503.",
+    )
     texts_per_call: int = Field(
         default=8,
         ge=1,

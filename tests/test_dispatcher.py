@@ -38,14 +38,15 @@ class Replica:
         )
 
 
-def dispatcher(replica: Replica, max_waiting: int = 10_000) -> Dispatcher:
+def dispatcher(replica: Replica, max_texts: int = 10_000, max_requests: int = 10_000) -> Dispatcher:
     return Dispatcher(
         replica,
         backend="onnx",
         ingress="i",
         texts_per_call=8,
         calls_per_replica=2,
-        max_waiting=max_waiting,
+        max_texts=max_texts,
+        max_requests=max_requests,
     )
 
 
@@ -118,7 +119,7 @@ async def test_a_single_text_shares_no_call_with_a_list() -> None:
 
 async def test_a_full_queue_refuses_at_once_and_says_when_to_return() -> None:
     replica = Replica()
-    it = dispatcher(replica, max_waiting=10)
+    it = dispatcher(replica, max_texts=10)
     replica.may_answer.clear()
     waiting = asyncio.create_task(it.infer(["x"] * 10, 10))
     await settle()
@@ -130,9 +131,22 @@ async def test_a_full_queue_refuses_at_once_and_says_when_to_return() -> None:
     assert rows(await it.infer(["x"], 10)) == [1]
 
 
+async def test_too_many_requests_are_refused_however_few_their_texts() -> None:
+    replica = Replica()
+    it = dispatcher(replica, max_requests=2)
+    replica.may_answer.clear()
+    waiting = [asyncio.create_task(it.infer(["x"], 10)) for _ in range(2)]
+    await settle()
+    with pytest.raises(OverloadedError):
+        await it.infer(["x"], 10)
+    replica.may_answer.set()
+    await asyncio.gather(*waiting)
+    assert rows(await it.infer(["x"], 10)) == [1]
+
+
 async def test_a_queue_that_fills_at_once_does_not_send_clients_away_for_long() -> None:
     replica = Replica()
-    it = dispatcher(replica, max_waiting=2000)
+    it = dispatcher(replica, max_texts=2000)
     replica.may_answer.clear()
     waiting = asyncio.create_task(it.infer(["x"] * 2000, 60))
     await settle()
@@ -150,7 +164,7 @@ async def test_one_slow_text_does_not_send_a_later_burst_away_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     replica = Replica()
-    it = dispatcher(replica, max_waiting=2000)
+    it = dispatcher(replica, max_texts=2000)
     replica.may_answer.clear()
     slow = asyncio.create_task(it.infer(["x"], 60))
     await called(replica, 1)
@@ -170,7 +184,7 @@ async def test_one_slow_text_does_not_send_a_later_burst_away_for_long(
 
 
 async def test_a_request_larger_than_the_queue_is_let_in_when_it_is_empty() -> None:
-    it = dispatcher(Replica(), max_waiting=10)
+    it = dispatcher(Replica(), max_texts=10)
     assert len(rows(await it.infer(["x"] * 50, 10))) == 50
 
 

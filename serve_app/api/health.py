@@ -93,6 +93,7 @@ def router(gateway: Gateway) -> APIRouter:
                     "max_texts": settings.max_texts,
                     "max_body_bytes": settings.max_body_bytes,
                     "max_waiting_texts": settings.max_waiting_texts,
+                    "max_waiting_requests": settings.max_waiting_requests,
                     "timeout_s": settings.timeout_s,
                     "quota": settings.quota,
                 },

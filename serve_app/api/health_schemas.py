@@ -71,6 +71,7 @@ class Limits(BaseModel):
     max_texts: int
     max_body_bytes: int
     max_waiting_texts: int
+    max_waiting_requests: int
     timeout_s: float
     quota: str | None
 

@@ -52,7 +52,8 @@ class World:
                 ingress="ingress",
                 texts_per_call=self.settings.texts_per_call,
                 calls_per_replica=self.settings.calls_per_replica,
-                max_waiting=self.settings.max_waiting_texts,
+                max_texts=self.settings.max_waiting_texts,
+                max_requests=self.settings.max_waiting_requests,
             )
             for backend in ("transformers", "onnx")
         }
