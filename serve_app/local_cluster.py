@@ -68,7 +68,7 @@ class ClusterError(Exception):
     """The cluster or the application could not be started; the message is a sentence."""
 
 
-def _connections(wanted: int) -> int:
+def connections(wanted: int) -> int:
     """As many as HAProxy may have here: it does not start where it needs more files than that."""
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
@@ -196,7 +196,7 @@ class LocalCluster:
         maxconn = "RAY_SERVE_HAPROXY_MAXCONN"
         os.environ.update(
             {
-                maxconn: str(_connections(int(os.environ[maxconn]))),
+                maxconn: str(connections(int(os.environ[maxconn]))),
                 "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(self._folder / "haproxy.cfg"),
                 "RAY_SERVE_HAPROXY_SOCKET_PATH": str(self._folder / "h.sock"),
                 "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(self._folder),

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from serve_app.jobs.manifests import Manifest, ray_cpus, the
+from serve_app.local_cluster import connections
 from serve_app.serve_config import ROOT
 
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
@@ -117,8 +118,12 @@ class RayPods:
         settings: dict[str, str] = {}
         for source in container["envFrom"]:
             settings |= the(self.manifests, "ConfigMap", source["configMapRef"]["name"])["data"]
+        image = image_environment()
+        # Pods may have 65,536 files; this machine perhaps not.
+        maxconn = connections(int(image["RAY_SERVE_HAPROXY_MAXCONN"]))
         return {
-            **image_environment(),
+            **image,
+            "RAY_SERVE_HAPROXY_MAXCONN": str(maxconn),
             **settings,
             **operator,
             "RAY_AUTH_MODE": self._cluster["authOptions"]["mode"],

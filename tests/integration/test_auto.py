@@ -3,10 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.integration.conftest import Service
-from tests.integration.test_scaling import load, replicas
+from tests.integration.test_scaling import load
 from tests.integration.waiting import until
 
 
@@ -24,8 +25,8 @@ def test_killing_every_replica_of_a_backend_fails_no_auto_request(
 ) -> None:
     with load(service, "auto", 4) as statuses:
         until(lambda: len(statuses) > 20)
-        for process in replicas(service, deployment):
-            process.kill()
+        for pid in service.replicas(deployment):
+            psutil.Process(pid).kill()
         count = len(statuses)
         until(lambda: len(statuses) > count + 60)
         # Answered as soon as a new replica has started.
