@@ -61,19 +61,20 @@ ENVIRONMENT = {
 
 def set_environment() -> None:
     """Put `ENVIRONMENT` in place. Ray reads it when it is imported: call this before."""
-    os.environ.update(ENVIRONMENT)
+    os.environ.update(ENVIRONMENT, RAY_SERVE_HAPROXY_MAXCONN=str(connections()))
 
 
-class ClusterError(Exception):
-    """The cluster or the application could not be started; the message is a sentence."""
-
-
-def connections(wanted: int) -> int:
-    """As many as HAProxy may have here: it does not start where it needs more files than that."""
+def connections() -> int:
+    """HAProxy's, of `ENVIRONMENT` or fewer: it does not start where they need too many files."""
+    wanted = int(ENVIRONMENT["RAY_SERVE_HAPROXY_MAXCONN"])
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return wanted
     return min(wanted, (files - HAPROXY_FILES) * 2 // 5)
+
+
+class ClusterError(Exception):
+    """The cluster or the application could not be started; the message is a sentence."""
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -193,10 +194,8 @@ class LocalCluster:
 
     def _start(self) -> None:
         set_environment()
-        maxconn = "RAY_SERVE_HAPROXY_MAXCONN"
         os.environ.update(
             {
-                maxconn: str(connections(int(os.environ[maxconn]))),
                 "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(self._folder / "haproxy.cfg"),
                 "RAY_SERVE_HAPROXY_SOCKET_PATH": str(self._folder / "h.sock"),
                 "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(self._folder),

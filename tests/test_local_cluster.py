@@ -17,4 +17,4 @@ def test_haproxy_takes_no_more_connections_than_the_machine_has_files_for(
     files: int, allowed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, files))
-    assert connections(WANTED) == allowed
+    assert connections() == allowed

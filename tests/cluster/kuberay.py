@@ -118,12 +118,10 @@ class RayPods:
         settings: dict[str, str] = {}
         for source in container["envFrom"]:
             settings |= the(self.manifests, "ConfigMap", source["configMapRef"]["name"])["data"]
-        image = image_environment()
-        # Pods may have 65,536 files; this machine perhaps not.
-        maxconn = connections(int(image["RAY_SERVE_HAPROXY_MAXCONN"]))
         return {
-            **image,
-            "RAY_SERVE_HAPROXY_MAXCONN": str(maxconn),
+            **image_environment(),
+            # Pods may have 65,536 files; this machine perhaps not.
+            "RAY_SERVE_HAPROXY_MAXCONN": str(connections()),
             **settings,
             **operator,
             "RAY_AUTH_MODE": self._cluster["authOptions"]["mode"],
