@@ -15,10 +15,11 @@ from ray import serve
 from ray.serve import Application
 
 from benchmarks.stub_server import COST_MS
-from serve_app.deployments import Classifier, Ingress, ReplicaConfig
+from serve_app.classifier import Classifier, ReplicaConfig
 from serve_app.engine.backend import Backend, Encoded
 from serve_app.engine.certificate import Certificate, cpu_name
 from serve_app.engine.postprocess import Logits
+from serve_app.ingress import Ingress
 from serve_app.settings import Settings
 
 

@@ -5,7 +5,8 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 
-from serve_app.deployments import Ingress, OnnxClassifier, TorchClassifier
+from serve_app.classifier import OnnxClassifier, TorchClassifier
+from serve_app.ingress import Ingress
 from serve_app.settings import Settings
 
 

@@ -12,9 +12,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from serve_app.dispatcher import Answers, BackendError, OverloadedError
+from serve_app.dispatcher import BackendError, OverloadedError
 from serve_app.engine.artifacts import ProblemType
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, Logits, apply
+from serve_app.request import Answers
 from serve_app.telemetry import ESCALATIONS, FAILOVERS, Telemetry
 
 SECOND_OPINION = 3.0

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ray import serve
+from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ReplicaState
 
@@ -56,6 +57,7 @@ async def ask_replicas(handle: DeploymentHandle, method: str) -> list[Any]:
     Raises:
         TimeoutError: one does not answer, and with it none is heard.
         RuntimeError: the deployment is gone.
+        RayServeException: Serve has given its replicas up.
     """
     said = await handle.broadcast(method).results_async(timeout_s=TIMEOUT_S, return_exceptions=True)
     return [answer for answer in said if not isinstance(answer, BaseException)]
@@ -64,7 +66,7 @@ async def ask_replicas(handle: DeploymentHandle, method: str) -> list[Any]:
 async def _replicas(handle: DeploymentHandle) -> list[dict[str, Any]]:
     try:
         said = await ask_replicas(handle, "describe")
-    except (TimeoutError, RuntimeError):
+    except (TimeoutError, RuntimeError, RayServeException):
         return []
     replicas = [
         {

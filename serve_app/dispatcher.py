@@ -13,15 +13,13 @@ import functools
 import itertools
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
-import numpy as np
-
-from serve_app import tracing
-from serve_app.engine.fair_queue import LONG_TURN, FairQueue
-from serve_app.messages import Call, Floats, Reply
+from serve_app.engine.fair_queue import LONG_TURN
+from serve_app.lane import Items, Lane
+from serve_app.messages import Call, Reply
+from serve_app.rate import Rate
+from serve_app.request import Answers, Request
 
 REPLICA_SEEN_S = 10.0
 """A replica that answered nothing for so long is no longer counted."""
@@ -44,64 +42,6 @@ class OverloadedError(Exception):
 
 class BackendError(Exception):
     """The replicas could not answer; the message is for the client."""
-
-
-@dataclass(slots=True)
-class Answers:
-    """One request's rows, in order. Times in ms are those of the text that was answered last.
-
-    Attributes:
-        logits: [texts, classes].
-        backend: who answered, as `X-Backend` says it.
-        batch_size: texts in the batch of the last text.
-        truncated: how many texts were longer than the model's maximum length.
-        errors: index to message, for texts the model failed on.
-    """
-
-    logits: Floats
-    backend: str
-    queue: float = 0.0
-    tokenize: float = 0.0
-    inference: float = 0.0
-    batch_size: int = 0
-    truncated: int = 0
-    errors: dict[int, str] = field(default_factory=dict)
-
-
-class _Request:
-    __slots__ = ("answers", "backend", "future", "left", "number", "since", "texts", "trace")
-
-    def __init__(
-        self, texts: Sequence[str], future: "asyncio.Future[Answers]", backend: str, number: int
-    ) -> None:
-        self.backend = backend
-        self.number = number
-        self.texts = texts
-        self.future = future
-        self.left = len(texts)
-        self.since = time.perf_counter()
-        self.answers: Answers | None = None
-        self.trace = tracing.current()
-
-    def fill(self, index: int, reply: Reply, row: int, waited: float) -> None:
-        if self.answers is None:
-            shape = (len(self.texts), reply.logits.shape[1])
-            self.answers = Answers(np.empty(shape, dtype=np.float32), self.backend)
-        answers = self.answers
-        answers.logits[index] = reply.logits[row]
-        if row in reply.errors:
-            answers.errors[index] = reply.errors[row]
-        self.left -= 1
-        if self.left == 0:
-            answers.queue = waited + float(reply.queue[row])
-            answers.tokenize = reply.tokenize
-            answers.inference = float(reply.inference[row])
-            answers.batch_size = int(reply.batch_size[row])
-            if not self.future.done():
-                self.future.set_result(answers)
-
-
-_Items = list[tuple[_Request, list[int]]]
 
 
 class Dispatcher:
@@ -131,7 +71,7 @@ class Dispatcher:
         self._ingress = ingress
         self._max_texts = max_texts
         self._max_requests = max_requests
-        self._short = _Lane(
+        self._short = Lane(
             functools.partial(self._carry, bulk=False),
             lambda: self.replicas,
             texts_per_call=texts_per_call,
@@ -139,7 +79,7 @@ class Dispatcher:
             pause=0,
             turn=1,
         )
-        self._bulk = _Lane(
+        self._bulk = Lane(
             functools.partial(self._carry, bulk=True),
             lambda: self.replicas,
             texts_per_call=texts_per_call * BULK,
@@ -148,7 +88,7 @@ class Dispatcher:
             turn=LONG_TURN,
         )
         self._replicas: dict[str, float] = {}
-        self._rate = _Rate()
+        self._rate = Rate()
         self._numbers = itertools.count()
         self.waiting = 0
         """Texts that are not yet answered."""
@@ -168,7 +108,7 @@ class Dispatcher:
         if not self.waiting:
             self._rate.start()
         loop = asyncio.get_running_loop()
-        request = _Request(texts, loop.create_future(), self._backend, next(self._numbers))
+        request = Request(texts, loop.create_future(), self._backend, next(self._numbers))
         self.waiting += len(texts)
         self.requests += 1
         lane = self._short if len(texts) <= SHORT else self._bulk
@@ -201,7 +141,7 @@ class Dispatcher:
             self._replicas = {name: at for name, at in self._replicas.items() if at > horizon}
         return max(1, len(self._replicas))
 
-    async def _carry(self, items: _Items, *, bulk: bool) -> None:
+    async def _carry(self, items: Items, *, bulk: bool) -> None:
         sent = time.perf_counter()
         call = Call(
             requests=[[request.texts[i] for i in indices] for request, indices in items],
@@ -231,113 +171,3 @@ class Dispatcher:
                     request.answers.truncated += 1
                 row += 1
         self._rate.add(row)
-
-
-class _Lane:
-    """Texts that wait for a call, and the calls that are in flight with others before them.
-
-    Args:
-        carry: makes one call of some texts.
-        replicas: how many there are to call.
-        texts_per_call: at most so many.
-        calls_per_replica: in flight.
-        pause: seconds between two calls.
-        turn: see `FairQueue`.
-    """
-
-    def __init__(
-        self,
-        carry: Callable[[_Items], Coroutine[Any, Any, None]],
-        replicas: Callable[[], int],
-        *,
-        texts_per_call: int,
-        calls_per_replica: int,
-        pause: float,
-        turn: int,
-    ) -> None:
-        self._carry = carry
-        self._replicas = replicas
-        self._texts_per_call = texts_per_call
-        self._calls_per_replica = calls_per_replica
-        self._pause = pause
-        self._queue: FairQueue[tuple[_Request, int]] = FairQueue(turn)
-        self._in_flight: set[asyncio.Task[None]] = set()
-        self._due: asyncio.Handle | None = None
-
-    def __len__(self) -> int:
-        return len(self._queue)
-
-    def add(self, request: _Request) -> None:
-        self._queue.add((request, index) for index in range(len(request.texts)))
-        self._schedule()
-
-    def _schedule(self, seconds: float = 0) -> None:
-        """Send what waits with the next turn of the loop, or so much later."""
-        if self._due is None:
-            self._due = asyncio.get_running_loop().call_later(seconds, self._pump)
-
-    def _pump(self) -> None:
-        self._due = None
-        limit = self._calls_per_replica * self._replicas()
-        while self._queue and len(self._in_flight) < limit:
-            items = self._take()
-            if not items:
-                return
-            traces = (request.trace for request, _ in items if request.trace)
-            task = asyncio.get_running_loop().create_task(
-                self._carry(items), context=tracing.within(next(traces, ""))
-            )
-            self._in_flight.add(task)
-            task.add_done_callback(self._landed)
-            if self._pause:
-                self._schedule(self._pause)
-                return
-
-    def _landed(self, task: "asyncio.Task[None]") -> None:
-        self._in_flight.discard(task)
-        if self._queue:
-            self._schedule()
-
-    def _take(self) -> _Items:
-        """The next texts, by request; [] if whoever asked has gone."""
-        taken: dict[_Request, list[int]] = {}
-        texts = 0
-        while self._queue and texts < self._texts_per_call:
-            request, index = self._queue.pop()
-            if not request.future.done():
-                taken.setdefault(request, []).append(index)
-                texts += 1
-        return list(taken.items())
-
-
-class _Rate:
-    """Texts a second while texts wait, from counts of the last two windows."""
-
-    WINDOW_S = 2.0
-    GUESS = 100.0
-    """Before anything was answered: a small model on a slow core."""
-
-    def __init__(self) -> None:
-        self._since = time.monotonic()
-        self._now = 0
-        self._before = self.GUESS
-
-    def start(self) -> None:
-        """The queue was empty: neither that time nor one slow text says how fast it empties."""
-        self._since = time.monotonic()
-        self._now = 0
-        self._before = max(self._before, self.GUESS)
-
-    def add(self, texts: int) -> None:
-        self._now += texts
-        elapsed = time.monotonic() - self._since
-        if elapsed >= self.WINDOW_S:
-            self._before = self._now / elapsed
-            self._since += elapsed
-            self._now = 0
-
-    def seconds_for(self, texts: int) -> int:
-        """Whole seconds, at least 1, until so many texts are answered."""
-        elapsed = time.monotonic() - self._since
-        rate = max(self._before, self._now / max(elapsed, self.WINDOW_S), 1.0)
-        return max(1, math.ceil(texts / rate))

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from serve_app.dispatcher import Answers, Dispatcher
+from serve_app.dispatcher import Dispatcher
 from serve_app.engine.artifacts import ProblemType
 from serve_app.engine.certificate import flips
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply
+from serve_app.request import Answers
 from serve_app.telemetry import SHADOW_OVER, SHADOW_SKIPPED, SHADOWED, Telemetry
 
 OTHER = {"onnx": "transformers", "transformers": "onnx"}

@@ -25,10 +25,11 @@ def imports(folder: str) -> dict[str, set[str]]:
 
 FORBIDDEN = [
     ("serve_app/engine", ("ray", "fastapi", "starlette", "serve_app.api", "serve_app.jobs",
-                          "serve_app.deployments", "serve_app.dispatcher", "serve_app.messages")),
-    ("serve_app/api", ("ray", "torch", "onnxruntime", "transformers", "serve_app.deployments",
-                       "serve_app.jobs")),
-    ("serve_app/jobs", ("serve_app.api.app", "serve_app.deployments")),
+                          "serve_app.classifier", "serve_app.ingress", "serve_app.dispatcher",
+                          "serve_app.messages")),
+    ("serve_app/api", ("ray", "torch", "onnxruntime", "transformers", "serve_app.classifier",
+                       "serve_app.ingress", "serve_app.jobs")),
+    ("serve_app/jobs", ("serve_app.api.app", "serve_app.classifier", "serve_app.ingress")),
     ("ui", ("serve_app", "ray", "torch", "onnxruntime", "transformers")),
     ("training", ("serve_app", "ui", "ray")),
 ]  # fmt: skip

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from serve_app.auto import Auto
-from serve_app.dispatcher import Answers, BackendError, OverloadedError
+from serve_app.dispatcher import BackendError, OverloadedError
+from serve_app.request import Answers
 from serve_app.telemetry import ESCALATIONS, FAILOVERS
 from tests.notes import Notes
 

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from serve_app.dispatcher import Answers, BackendError, Dispatcher, OverloadedError
+from serve_app.dispatcher import BackendError, Dispatcher, OverloadedError
 from serve_app.messages import Call, Reply
+from serve_app.request import Answers
 
 
 class Replica:

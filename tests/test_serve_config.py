@@ -6,7 +6,7 @@ import pytest
 import yaml
 from ray.serve.schema import ServeDeploySchema
 
-from serve_app.deployments import ReplicaConfig
+from serve_app.classifier import ReplicaConfig
 from serve_app.serve_config import BASE, LOCAL, Config, hash_of, least_cpus, load, merge
 
 

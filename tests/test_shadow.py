@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve_app.dispatcher import Answers
+from serve_app.request import Answers
 from serve_app.shadow import Shadow
 from serve_app.telemetry import SHADOW_OVER, SHADOW_SKIPPED, SHADOWED
 from tests.notes import Notes

@@ -18,7 +18,8 @@ from serve_app.api.errors import (
     ProblemError,
 )
 from serve_app.api.gateway import Gateway
-from serve_app.dispatcher import Answers, BackendError, OverloadedError
+from serve_app.dispatcher import BackendError, OverloadedError
+from serve_app.request import Answers
 from serve_app.telemetry import INFERENCE, QUEUE, REFUSED, REQUESTS, TEXTS, TOKENIZE, TRUNCATED
 
 NOT_READY_RETRY_S = 5

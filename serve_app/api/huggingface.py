@@ -27,8 +27,8 @@ from serve_app.api.schemas import (
     object_of,
     whole,
 )
-from serve_app.dispatcher import Answers
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, Function, apply, rank
+from serve_app.request import Answers
 
 
 class HuggingFaceParameters(BaseModel):

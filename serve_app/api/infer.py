@@ -13,8 +13,8 @@ from serve_app.api.gateway import Gateway
 from serve_app.api.openapi import INFER_HEADERS, body, problems
 from serve_app.api.schemas import InferRequest, Prediction, texts_of
 from serve_app.api.shortcut import Endpoint
-from serve_app.dispatcher import Answers
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, rank
+from serve_app.request import Answers
 
 
 def endpoints(gateway: Gateway) -> dict[str, Endpoint]:

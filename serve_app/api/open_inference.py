@@ -16,8 +16,8 @@ from serve_app.api.errors import INVALID, NOT_FOUND, NOT_READY, ProblemError
 from serve_app.api.gateway import Gateway
 from serve_app.api.schemas import check_texts, flag_of, function_of, object_of
 from serve_app.api.tensors import BINARY, HEADER, Output, Values, decode, join, split, texts_of
-from serve_app.dispatcher import Answers
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, Function, apply, rank
+from serve_app.request import Answers
 
 PLATFORMS = {"transformers": "pytorch_transformers", "onnx": "onnxruntime_onnx"}
 NOT_OFFERED = ("classification", "shared_memory_region")

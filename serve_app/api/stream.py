@@ -32,8 +32,8 @@ from serve_app.api.openapi import STREAM_HEADERS, problems, query, stream_body
 from serve_app.api.rows import CsvRows, NdjsonRows, Row
 from serve_app.api.schemas import each_once
 from serve_app.api.spool import Spool, SpoolFullError
-from serve_app.dispatcher import Answers
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply
+from serve_app.request import Answers
 from serve_app.telemetry import BAD_ROWS
 
 NDJSON = "application/x-ndjson"

@@ -1,28 +1,18 @@
-"""The classes of the three Ray Serve deployments: thin edges over the engine and the API."""
+"""The two model deployments: Ray Serve's edge of the engine."""
 
 import asyncio
-import gc
 import logging
 import math
-import os
 import time
 from typing import Any
 
 import numpy as np
 import ray
-from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, PositiveInt
 from ray import serve
-from ray.serve.handle import DeploymentHandle
 
 from serve_app import tracing
-from serve_app.api.app import create_app
-from serve_app.api.gateway import Gateway
-from serve_app.auto import Auto
 from serve_app.autoscaling import TEXTS
-from serve_app.caller import Caller
-from serve_app.cluster import snapshot
-from serve_app.dispatcher import Dispatcher
 from serve_app.engine.artifacts import Artifacts
 from serve_app.engine.backend import Backend, Encoded
 from serve_app.engine.batcher import Batcher, Budget, Scored
@@ -31,8 +21,6 @@ from serve_app.engine.fair_queue import LONG_TURN
 from serve_app.engine.loading import BackendName, Choice, load
 from serve_app.links import Address, Door
 from serve_app.messages import Call, Reply
-from serve_app.settings import Settings
-from serve_app.shadow import Shadow
 from serve_app.telemetry import BATCH_SIZE, TOKENS, RayTelemetry
 
 logger = logging.getLogger("ray.serve")
@@ -44,9 +32,6 @@ INLINE_CHARACTERS = 2000
 NICENESS, BULK_NICENESS = 12, 19
 """Of the model's threads. The event loops come first, so that refusals and answers wait for no
 batch; then single texts, then long requests, which take what is left."""
-GC_THRESHOLDS = (10_000, 20, 1000)
-"""Of the ingress. Thousands of waiting requests are as many objects as make Python's defaults walk
-all of them again and again, for hundreds of milliseconds in which nobody is answered."""
 INGRESS_TOLD_S = 5.0
 """What an ingress told of its queue is forgotten after so long."""
 
@@ -255,63 +240,3 @@ class OnnxClassifier(Classifier):
     """The model in ONNX Runtime; falls back to fp32 where int8 is not certified on this CPU."""
 
     _kind = "onnx"
-
-
-class Ingress:
-    """Everything a client sees."""
-
-    def __init__(self, model: str, torch: DeploymentHandle, onnx: DeploymentHandle) -> None:
-        settings = Settings()
-        name = serve.get_replica_context().replica_id.unique_id
-        manifest = Artifacts(model, verify=False).manifest
-        handles = {"transformers": torch, "onnx": onnx}
-        telemetry = RayTelemetry()
-        dispatchers = {
-            backend: Dispatcher(
-                Caller(handle, backend, telemetry),
-                backend=backend,
-                ingress=name,
-                texts_per_call=settings.texts_per_call,
-                calls_per_replica=settings.calls_per_replica,
-                max_texts=settings.max_waiting_texts,
-                max_requests=settings.max_waiting_requests,
-            )
-            for backend, handle in handles.items()
-        }
-        threshold = settings.auto_threshold
-        auto = Auto(
-            dispatchers["onnx"],
-            dispatchers["transformers"],
-            manifest.problem_type,
-            threshold=(manifest.auto_threshold or 0.0) if threshold is None else threshold,
-            patience=settings.auto_patience_s,
-            telemetry=telemetry,
-        )
-        self._gateway = Gateway(
-            settings=settings,
-            manifest=manifest,
-            config_hash="",
-            dispatchers={**dispatchers, "auto": auto},
-            describe={name: handle.describe.remote for name, handle in handles.items()},
-            telemetry=telemetry,
-            shadow=Shadow(
-                dispatchers,
-                manifest.problem_type,
-                telemetry,
-                share=settings.shadow_share,
-                bound=settings.shadow_bound,
-            ),
-            snapshot=lambda: snapshot(handles, dispatchers),
-        )
-        # What is loaded by now stays: the collector need not walk it while requests wait.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
-        logger.info("ingress %s in process %d", name, os.getpid())
-
-    def reconfigure(self, config: dict[str, str]) -> None:
-        """Take a changed `user_config`: the hash of the Serve configuration that is applied."""
-        self._gateway.config_hash = config["config_hash"]
-
-    def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_app(self._gateway)

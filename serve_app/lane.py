@@ -1,0 +1,89 @@
+"""A dispatcher's short or its long requests: what waits for a call, and the calls in flight."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from serve_app import tracing
+from serve_app.engine.fair_queue import FairQueue
+from serve_app.request import Request
+
+Items = list[tuple[Request, list[int]]]
+"""What a call carries: of each request the places of its texts."""
+
+
+class Lane:
+    """Texts that wait for a call, and the calls that are in flight with others before them.
+
+    Args:
+        carry: makes one call of some texts.
+        replicas: how many there are to call.
+        texts_per_call: at most so many.
+        calls_per_replica: in flight.
+        pause: seconds between two calls.
+        turn: see `FairQueue`.
+    """
+
+    def __init__(
+        self,
+        carry: Callable[[Items], Coroutine[Any, Any, None]],
+        replicas: Callable[[], int],
+        *,
+        texts_per_call: int,
+        calls_per_replica: int,
+        pause: float,
+        turn: int,
+    ) -> None:
+        self._carry = carry
+        self._replicas = replicas
+        self._texts_per_call = texts_per_call
+        self._calls_per_replica = calls_per_replica
+        self._pause = pause
+        self._queue: FairQueue[tuple[Request, int]] = FairQueue(turn)
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._due: asyncio.Handle | None = None
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def add(self, request: Request) -> None:
+        self._queue.add((request, index) for index in range(len(request.texts)))
+        self._schedule()
+
+    def _schedule(self, seconds: float = 0) -> None:
+        """Send what waits with the next turn of the loop, or so much later."""
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(seconds, self._pump)
+
+    def _pump(self) -> None:
+        self._due = None
+        limit = self._calls_per_replica * self._replicas()
+        while self._queue and len(self._in_flight) < limit:
+            items = self._take()
+            if not items:
+                return
+            traces = (request.trace for request, _ in items if request.trace)
+            task = asyncio.get_running_loop().create_task(
+                self._carry(items), context=tracing.within(next(traces, ""))
+            )
+            self._in_flight.add(task)
+            task.add_done_callback(self._landed)
+            if self._pause:
+                self._schedule(self._pause)
+                return
+
+    def _landed(self, task: "asyncio.Task[None]") -> None:
+        self._in_flight.discard(task)
+        if self._queue:
+            self._schedule()
+
+    def _take(self) -> Items:
+        """The next texts, by request; [] if whoever asked has gone."""
+        taken: dict[Request, list[int]] = {}
+        texts = 0
+        while self._queue and texts < self._texts_per_call:
+            request, index = self._queue.pop()
+            if not request.future.done():
+                taken.setdefault(request, []).append(index)
+                texts += 1
+        return list(taken.items())

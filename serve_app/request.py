@@ -1,0 +1,66 @@
+"""One request's texts on their way, and the answers that come back."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from serve_app import tracing
+from serve_app.messages import Floats, Reply
+
+
+@dataclass(slots=True)
+class Answers:
+    """One request's rows, in order. Times in ms are those of the text that was answered last.
+
+    Attributes:
+        logits: [texts, classes].
+        backend: who answered, as `X-Backend` says it.
+        batch_size: texts in the batch of the last text.
+        truncated: how many texts were longer than the model's maximum length.
+        errors: index to message, for texts the model failed on.
+    """
+
+    logits: Floats
+    backend: str
+    queue: float = 0.0
+    tokenize: float = 0.0
+    inference: float = 0.0
+    batch_size: int = 0
+    truncated: int = 0
+    errors: dict[int, str] = field(default_factory=dict)
+
+
+class Request:
+    __slots__ = ("answers", "backend", "future", "left", "number", "since", "texts", "trace")
+
+    def __init__(
+        self, texts: Sequence[str], future: "asyncio.Future[Answers]", backend: str, number: int
+    ) -> None:
+        self.backend = backend
+        self.number = number
+        self.texts = texts
+        self.future = future
+        self.left = len(texts)
+        self.since = time.perf_counter()
+        self.answers: Answers | None = None
+        self.trace = tracing.current()
+
+    def fill(self, index: int, reply: Reply, row: int, waited: float) -> None:
+        if self.answers is None:
+            shape = (len(self.texts), reply.logits.shape[1])
+            self.answers = Answers(np.empty(shape, dtype=np.float32), self.backend)
+        answers = self.answers
+        answers.logits[index] = reply.logits[row]
+        if row in reply.errors:
+            answers.errors[index] = reply.errors[row]
+        self.left -= 1
+        if self.left == 0:
+            answers.queue = waited + float(reply.queue[row])
+            answers.tokenize = reply.tokenize
+            answers.inference = float(reply.inference[row])
+            answers.batch_size = int(reply.batch_size[row])
+            if not self.future.done():
+                self.future.set_result(answers)
