@@ -1,10 +1,8 @@
 """Train the bundled model: `python -m training --data DIR --output models/sst2-minilm`."""
 
 import argparse
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 from training.arguments import add_data, data_folder
 from training.errors import TrainingError
@@ -14,16 +12,13 @@ from training.memory import keep_freed_memory
 from training.production import Order, produce
 from training.recipe import Recipe, override
 from training.start import start_folder
-
-_INTERRUPTED = 130
-_stop_asked = False
+from training.stopping import INTERRUPTED, stop_asked, watch_signals
 
 
 def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     keep_freed_memory()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _ask_to_stop)
+    watch_signals()
     try:
         output: Path = given.output
         order = Order(
@@ -32,12 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
             start=given.start or start_folder(),
             work=given.work or output.with_name(f".{output.name}.training"),
             recipe=override(Recipe(), given.set),
-            stopping=lambda: _stop_asked,
+            teacher=given.teacher,
+            stopping=stop_asked,
         )
         figures = produce(order)
     except InterruptedRunError as stop:
         print(f"training: {stop}; the same command goes on from there.", file=sys.stderr)
-        return _INTERRUPTED
+        return INTERRUPTED
     except TrainingError as error:
         print(f"training: {error}", file=sys.stderr)
         return 1
@@ -45,16 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _ask_to_stop(_number: int, _frame: FrameType | None) -> None:
-    # The loop looks between steps, so that the checkpoint is of a whole step.
-    global _stop_asked
-    _stop_asked = True
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     add_data(parser)
     parser.add_argument("--output", type=Path, required=True, help="the model folder to write")
+    parser.add_argument("--teacher", type=Path, help="what `python -m training.teacher` wrote")
     parser.add_argument("--start", type=Path, help="starting weights, if not the package's")
     parser.add_argument("--work", type=Path, help="where checkpoints go; hidden beside the output")
     parser.add_argument(

@@ -1,6 +1,7 @@
-"""The rows of one epoch: those of the data set, some rewritten, and some made from them."""
+"""The rows of one epoch: those of the data set, some made from them, and some of all rewritten."""
 
 import random
+from collections.abc import Sequence
 
 from training.contrast import turned, turned_rows
 from training.data import Row
@@ -13,8 +14,16 @@ _PARAGRAPH_SIZES = (2, 3, 4, 5)
 class Augmentation:
     """Draws each epoch's rows anew, as many each time; one seed and epoch give the same rows."""
 
-    def __init__(self, rows: list[Row], sentences: list[Row], recipe: Recipe, seed: int) -> None:
+    def __init__(
+        self,
+        rows: list[Row],
+        sentences: list[Row],
+        recipe: Recipe,
+        seed: int,
+        transfer: Sequence[Row] = (),
+    ) -> None:
         self.sentences, self.recipe, self.seed = sentences, recipe, seed
+        self.transfer = list(transfer)
         whole = set(sentences)
         self.phrases = [row for row in rows if row not in whole]
         self.count = len(sentences) + round(len(self.phrases) * recipe.phrase_share)
@@ -30,7 +39,8 @@ class Augmentation:
         made += paragraphs(
             self.sentences, _PARAGRAPH_SIZES, round(count * recipe.paragraph_share), chance
         )
-        return [Row(self._rewritten(row.text, chance), row.label) for row in made]
+        made += self.transfer
+        return [row._replace(text=self._rewritten(row.text, chance)) for row in made]
 
     def _rewritten(self, text: str, chance: random.Random) -> str:
         if chance.random() < self.recipe.natural_share:

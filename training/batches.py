@@ -17,12 +17,14 @@ _WINDOW = 50
 class Batch(NamedTuple):
     input_ids: Tensor
     attention_mask: Tensor
-    labels: Tensor
+    # The probability of each label, a line a row.
+    targets: Tensor
 
 
 class Encoded(NamedTuple):
     tokens: list[int]
     label: int
+    target: float
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, rows: list[Row], max_length: int) -> list[Encoded]:
@@ -30,7 +32,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, rows: list[Row], max_length: int)
         return []
     texts = [row.text for row in rows]
     ids = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
-    return [Encoded(tokens, row.label) for tokens, row in zip(ids, rows, strict=True)]
+    return [Encoded(tokens, row.label, row.target) for tokens, row in zip(ids, rows, strict=True)]
 
 
 def shuffled(rows: list[Encoded], size: int, seed: str) -> list[list[Encoded]]:
@@ -60,4 +62,5 @@ def pad(rows: list[Encoded], padding: int) -> Batch:
     for at, row in enumerate(rows):
         ids[at, : len(row.tokens)] = torch.tensor(row.tokens)
         mask[at, : len(row.tokens)] = 1
-    return Batch(ids, mask, torch.tensor([row.label for row in rows]))
+    targets = torch.tensor([[1 - row.target, row.target] for row in rows])
+    return Batch(ids, mask, targets)

@@ -20,6 +20,13 @@ _SENTENCE_END = re.compile(r"[.?!](\s*(''|'|\"|\)|-rrb-))*$")
 class Row(NamedTuple):
     text: str
     label: int
+    # The probability of being positive that a teacher gave; without one the label is all there is.
+    taught: float | None = None
+
+    @property
+    def target(self) -> float:
+        """The probability of being positive that training aims at."""
+        return float(self.label) if self.taught is None else self.taught
 
 
 class Split(NamedTuple):
@@ -70,7 +77,7 @@ def _lines(path: Path) -> list[str]:
 
 def digest(rows: Iterable[Row]) -> str:
     """Names these rows in this order."""
-    text = "\n".join(f"{row.label}\t{row.text}" for row in rows)
+    text = "\n".join(f"{row.target}\t{row.text}" for row in rows)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

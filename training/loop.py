@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 from training import checkpoint
 from training.batches import Batch, Encoded, pad, shuffled
@@ -43,7 +43,7 @@ class Run(NamedTuple):
     stopping: Callable[[], bool] = lambda: False
 
 
-def fit(model: BertForSequenceClassification, recipe: Recipe, run: Run) -> Fitted:
+def fit(model: PreTrainedModel, recipe: Recipe, run: Run) -> Fitted:
     """Train `model`; the averaged weights that did best on validation come back."""
     torch.manual_seed(run.seed)
     fitting = _Fitting(model, recipe, run)
@@ -54,10 +54,10 @@ def fit(model: BertForSequenceClassification, recipe: Recipe, run: Run) -> Fitte
 
 
 class _Fitting:
-    def __init__(self, model: BertForSequenceClassification, recipe: Recipe, run: Run) -> None:
+    def __init__(self, model: PreTrainedModel, recipe: Recipe, run: Run) -> None:
         self.recipe, self.run, self.model = recipe, run, model
         self.dtype = choose(recipe.precision)
-        embeddings = model.bert.embeddings.word_embeddings
+        embeddings = model.get_input_embeddings()
         embeddings.weight.requires_grad_(recipe.train_word_embeddings)
         self.average = copy.deepcopy(model)
         self.optimizer = torch.optim.AdamW(
@@ -146,7 +146,9 @@ class _Fitting:
                 attention_mask=batch.attention_mask.repeat(passes, 1),
             )
         logits = output.logits.float()
-        loss = functional.cross_entropy(logits, batch.labels.repeat(passes))
+        loss = functional.cross_entropy(
+            logits, batch.targets.repeat(passes, 1), label_smoothing=self.recipe.label_smoothing
+        )
         if passes == 2:
             loss = loss + self.recipe.r_drop * disagreement(*logits.chunk(2))
         return loss
@@ -180,23 +182,26 @@ class _Fitting:
         return len(self.curve) - 1 - best >= self.recipe.patience
 
 
-def parameter_groups(model: BertForSequenceClassification, recipe: Recipe) -> list[dict[str, Any]]:
+def parameter_groups(model: PreTrainedModel, recipe: Recipe) -> list[dict[str, Any]]:
     """A group for each depth and each kind of weight decay, the rate falling with depth."""
     top = model.config.num_hidden_layers + 1
+    encoder = f"{model.base_model_prefix}.encoder."
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        depth = top
-        if name.startswith("bert.embeddings."):
-            depth = 0
-        elif name.startswith("bert.encoder.layer."):
-            depth = int(name.split(".")[3]) + 1
+        depth, factor = top, recipe.head_rate
+        if name.startswith(f"{model.base_model_prefix}.embeddings."):
+            depth, factor = 0, 1.0
+        elif name.startswith(encoder):
+            # What an encoder has beside its layers (MPNet's table of distances) serves the first.
+            place = name.removeprefix(encoder).split(".")
+            depth, factor = int(place[1]) + 1 if place[0] == "layer" else 0, 1.0
         decays = parameter.dim() > 1
         if (depth, decays) not in groups:
             groups[depth, decays] = {
                 "params": [],
-                "lr": recipe.learning_rate * recipe.layer_decay ** (top - depth),
+                "lr": recipe.learning_rate * factor * recipe.layer_decay ** (top - depth),
                 "weight_decay": recipe.weight_decay if decays else 0.0,
             }
         groups[depth, decays]["params"].append(parameter)

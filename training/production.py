@@ -17,6 +17,7 @@ from training.data import Row, digest, read_rows, split_validation, whole_senten
 from training.evaluate import Figure, TestSet, measure, mistakes, read_sets, rewritten
 from training.export import export
 from training.loop import Fitted, Run, fit
+from training.opinions import read_opinions, taught
 from training.probes import PROBES
 from training.recipe import Recipe
 from training.start import load_model, load_tokenizer
@@ -30,6 +31,8 @@ class Order(NamedTuple):
     start: Path
     work: Path
     recipe: Recipe
+    # A teacher's opinions of texts; without them the labels teach alone.
+    teacher: Path | None = None
     stopping: Callable[[], bool] = lambda: False
 
 
@@ -39,17 +42,22 @@ def produce(order: Order) -> list[Figure]:
     # Everything that could be missing is read before the long part.
     sets = read_sets(order.data)
     dev = sets[0].rows
-    rows = without_dev(read_rows(order.data / "sst2" / "train.tsv"), dev)
+    labelled = without_dev(read_rows(order.data / "sst2" / "train.tsv"), dev)
+    opinions = read_opinions(order.teacher) if order.teacher else {}
+    rows, transfer = taught(labelled, opinions, recipe.teacher_share)
     split = split_validation(rows, recipe.validation_sentences, recipe.seed)
     tokenizer = load_tokenizer(order.start)
-    _say(f"{len(split.train)} rows to train on, {len(split.validation)} to validate on.")
+    _say(
+        f"{len(split.train)} rows to train on, {len(split.validation)} to validate on, "
+        f"{len(transfer)} texts that only the teacher has judged."
+    )
 
     first, *others = range(recipe.seed, recipe.seed + recipe.seeds)
-    fitted = _fit(order, tokenizer, "fit", split.train, split.validation, first)
+    fitted = _fit(order, tokenizer, "fit", split.train, split.validation, transfer, first)
     members = [fitted.weights]
     if not recipe.refit:
         members += [
-            _fit(order, tokenizer, "fit", split.train, split.validation, seed).weights
+            _fit(order, tokenizer, "fit", split.train, split.validation, transfer, seed).weights
             for seed in others
         ]
     model = load_model(order.start, recipe.seed)
@@ -59,7 +67,8 @@ def produce(order: Order) -> list[Figure]:
     if recipe.refit:
         # What was held back for choosing is worth more as training data once all is chosen.
         members = [
-            _fit(order, tokenizer, "refit", rows, [], seed).weights for seed in (first, *others)
+            _fit(order, tokenizer, "refit", rows, [], transfer, seed).weights
+            for seed in (first, *others)
         ]
 
     # What is measured is what is written: the weights as half precision leaves them.
@@ -86,11 +95,12 @@ def _fit(
     name: str,
     rows: list[Row],
     validation: list[Row],
+    transfer: list[Row],
     seed: int,
 ) -> Fitted:
     """One stage; every seed starts from one head, or their weights could not be averaged."""
     recipe = order.recipe
-    augmentation = Augmentation(rows, whole_sentences(rows), recipe, seed)
+    augmentation = Augmentation(rows, whole_sentences(rows), recipe, seed, transfer)
     model = load_model(order.start, recipe.seed, recipe.attention_dropout)
     longest = min(recipe.max_length, model.config.max_position_embeddings)
 
@@ -103,7 +113,7 @@ def _fit(
         epoch_rows=epoch_rows,
         validation=encode(tokenizer, validation, longest),
         checkpoint=order.work / f"{name}-{seed}.pt",
-        fingerprint=recipe.fingerprint(name, str(seed), digest(rows)),
+        fingerprint=recipe.fingerprint(name, str(seed), digest(rows), digest(transfer)),
         stopping=order.stopping,
     )
     return fit(model, recipe, run)

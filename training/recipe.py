@@ -24,6 +24,9 @@ class Recipe:
     layer_decay: float = 0.92
     # Frozen word vectors would save a tenth of a step (see the tries).
     train_word_embeddings: bool = True
+    # The new head's rate, as a multiple.
+    head_rate: float = 1.0
+    label_smoothing: float = 0.0
     warmup: float = 0.06
     weight_decay: float = 0.01
     clip_norm: float = 1.0
@@ -41,6 +44,8 @@ class Recipe:
     typo_share: float = 0.15
     turned_share: float = 0.05
     paragraph_share: float = 0.01
+    # Where there is a teacher, its opinion makes this share of a row's target, the label the rest.
+    teacher_share: float = 0.8
     # Once the split has chosen, train again on all rows, those of the split with them.
     refit: bool = False
     # The shipped weights are the mean of those of this many seeds.

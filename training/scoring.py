@@ -2,14 +2,14 @@
 
 import torch
 from torch import Tensor
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 from training.batches import Encoded, by_length, pad
 from training.precision import autocast
 
 
 def probabilities(
-    model: BertForSequenceClassification,
+    model: PreTrainedModel,
     rows: list[Encoded],
     dtype: torch.dtype = torch.float32,
     batch_size: int = 64,

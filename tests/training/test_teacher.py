@@ -1,0 +1,110 @@
+import io
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import MPNetConfig
+
+from tests.training import tiny
+from training import teacher_start
+from training.errors import TrainingError
+from training.loop import InterruptedRunError
+from training.opinions import read_opinions
+from training.production import Order as Production
+from training.production import produce
+from training.teacher import TEACHER, Order, Teacher, teach
+from training.teacher_start import teacher_folder
+
+RECIPE = replace(
+    TEACHER, validation_sentences=20, batch_size=16, max_length=48, checkpoint_steps=4,
+    learning_rate=3e-3, precision="float32",
+)  # fmt: skip
+WORDS = ("<s>", "<pad>", "</s>", "<unk>", "the", "of", "is", "says", "not", ".", ",",
+         *tiny.GOOD, *tiny.BAD, *tiny.NOUNS)  # fmt: skip
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> Path:
+    """Random weights as the packages have them: a narrow MPNet with its tokenizer."""
+    folder = tmp_path / "teacher"
+    torch.manual_seed(0)
+    config = MPNetConfig(
+        vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=64,
+    )  # fmt: skip
+    Teacher(config).save_pretrained(folder)
+    vocabulary = {word: at for at, word in enumerate(WORDS)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.enable_padding(length=40)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@pytest.fixture
+def order(data: Path, start: Path, teacher: Path, tmp_path: Path) -> Order:
+    return Order(
+        data,
+        tmp_path / "opinions.tsv",
+        teacher,
+        start,
+        tmp_path / "work",
+        RECIPE,
+        transfer_texts=30,
+    )
+
+
+def test_the_teacher_judges_every_training_row_and_the_texts_made(order: Order) -> None:
+    assert 0 <= teach(order) <= 1
+    opinions = read_opinions(order.output)
+    rows = {row.text for row in tiny.rows(150, seed=1)}
+    assert len(opinions.keys() - rows) == 30
+    assert all(0 <= positive <= 1 for positive in opinions.values())
+
+
+def test_an_interrupted_teacher_goes_on_and_thinks_the_same(order: Order) -> None:
+    asked = iter(range(6))
+    with pytest.raises(InterruptedRunError):
+        teach(order._replace(stopping=lambda: next(asked, None) is None))
+    teach(order)
+    teach(order._replace(work=order.work.with_name("again"), output=order.work / "again.tsv"))
+    again = read_opinions(order.work / "again.tsv")
+    assert read_opinions(order.output) == pytest.approx(again, abs=2e-4)
+
+
+def test_the_student_learns_from_the_file(order: Order, tmp_path: Path) -> None:
+    teach(order)
+    alone = Production(order.data, tmp_path / "alone", order.student, tmp_path / "a", tiny.RECIPE)
+    taught = alone._replace(output=tmp_path / "taught", teacher=order.output)
+    for pupil in (alone, taught):
+        produce(pupil)
+    weights = [(pupil.output / "model.safetensors").read_bytes() for pupil in (alone, taught)]
+    assert weights[0] != weights[1]
+
+
+def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher_start, "PACKAGES", ("no-such-package",))
+    with pytest.raises(TrainingError, match=r"no-such-package.* scripts/install"):
+        teacher_folder(tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
+
+
+def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("all-mpnet-base-v2/model.safetensors", b"other weights")
+    halves = iter((content.getvalue()[:100], content.getvalue()[100:]))
+
+    def part(_package: str) -> Path:
+        path = tmp_path / "part"
+        path.write_bytes(next(halves))
+        return path
+
+    monkeypatch.setattr(teacher_start, "PACKAGES", ("one", "two"))
+    monkeypatch.setattr(teacher_start, "_part", part)
+    with pytest.raises(TrainingError, match="other weights"):
+        teacher_folder(tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()

@@ -1,0 +1,92 @@
+"""Texts without labels, made from the training rows for a teacher to judge.
+
+A teacher can be asked about any text, so these need not mean what the row meant: they show the
+student words and turns that its labelled rows lack. Three kinds, in equal numbers: a part of a
+sentence, two rows joined, and a row in which some words gave way to their neighbours in the
+starting model's own embeddings or, for other topics than film, to any word.
+"""
+
+import random
+import re
+from collections.abc import Callable
+
+import torch
+from transformers import BertModel, BertTokenizerFast
+
+from training.data import Row
+
+_NEIGHBOURS = 20
+_REPLACED_SHARE = 0.3
+_ANY_WORD_SHARE = 0.2
+_SHORTEST_WORD = 3
+_SHORTEST_PART = 4
+_LONGEST_JOINED = 16
+_JOINTS = (
+    " , and ", " , but ", " but ", " although ", " . ", " ; ", " , yet ", " because ", " not ",
+    " without ", " , not ", " instead of ",
+)  # fmt: skip
+_WORD = re.compile(r"[a-z]+")
+
+Neighbours = dict[str, list[str]]
+
+
+def transfer_texts(
+    rows: list[Row], sentences: list[Row], neighbours: Neighbours, count: int, seed: int
+) -> list[str]:
+    """`count` texts, none of them a row's, none twice."""
+    chance = random.Random(f"{seed}/transfer")
+    joinable = [row for row in rows if _SHORTEST_PART <= len(row.text.split()) <= _LONGEST_JOINED]
+    long = [row for row in rows if len(row.text.split()) >= _SHORTEST_PART]
+    words = list(neighbours)
+    kinds: tuple[Callable[[], str], ...] = (
+        lambda: _part(chance.choice(sentences).text, chance),
+        lambda: _joined(chance.choice(joinable).text, chance.choice(joinable).text, chance),
+        lambda: _replaced(chance.choice(long).text, neighbours, words, chance),
+    )
+    known = {row.text for row in rows}
+    made: dict[str, None] = {}
+    while len(made) < count:
+        text = kinds[len(made) % len(kinds)]()
+        if text not in known:
+            made[text] = None
+    return list(made)
+
+
+def word_neighbours(model: BertModel, tokenizer: BertTokenizerFast) -> Neighbours:
+    """For each whole word of the vocabulary the words nearest to it by cosine."""
+    # The vocabulary comes in another order each time it is loaded.
+    words = {
+        word: at
+        for word, at in sorted(tokenizer.get_vocab().items())
+        if len(word) >= _SHORTEST_WORD and _WORD.fullmatch(word)
+    }
+    names = list(words)
+    vectors = model.get_input_embeddings().weight.detach()[list(words.values())]
+    vectors = torch.nn.functional.normalize(vectors, dim=-1)
+    found: Neighbours = {}
+    for start in range(0, len(names), 1024):
+        part = vectors[start : start + 1024] @ vectors.T
+        nearest = part.topk(min(_NEIGHBOURS + 1, len(names)), dim=-1).indices.tolist()
+        for name, places in zip(names[start : start + 1024], nearest, strict=True):
+            found[name] = [names[place] for place in places if names[place] != name]
+    return found
+
+
+def _part(text: str, chance: random.Random) -> str:
+    tokens = text.split()
+    length = chance.randint(min(_SHORTEST_PART, len(tokens)), len(tokens))
+    start = chance.randint(0, len(tokens) - length)
+    return " ".join(tokens[start : start + length])
+
+
+def _joined(first: str, second: str, chance: random.Random) -> str:
+    return first.rstrip(" .") + chance.choice(_JOINTS) + second
+
+
+def _replaced(text: str, neighbours: Neighbours, words: list[str], chance: random.Random) -> str:
+    tokens = text.split()
+    places = [at for at, token in enumerate(tokens) if token in neighbours]
+    for at in chance.sample(places, min(len(places), 1 + round(len(places) * _REPLACED_SHARE))):
+        anything = chance.random() < _ANY_WORD_SHARE
+        tokens[at] = chance.choice(words if anything else neighbours[tokens[at]])
+    return " ".join(tokens)
