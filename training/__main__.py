@@ -9,6 +9,7 @@ from training.errors import TrainingError
 from training.evaluate import table
 from training.loop import InterruptedRunError
 from training.memory import keep_freed_memory
+from training.opinions import SHIPPED
 from training.production import Order, produce
 from training.recipe import Recipe, override
 from training.start import start_folder
@@ -45,7 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     add_data(parser)
     parser.add_argument("--output", type=Path, required=True, help="the model folder to write")
-    parser.add_argument("--teacher", type=Path, help="what `python -m training.teacher` wrote")
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        default=SHIPPED,
+        help="what `python -m training.teacher` wrote; the bundled model's if not given",
+    )
     parser.add_argument("--start", type=Path, help="starting weights, if not the package's")
     parser.add_argument("--work", type=Path, help="where checkpoints go; hidden beside the output")
     parser.add_argument(

@@ -1,46 +1,74 @@
-"""What a teacher thinks of texts: a tab-separated file of text and probability of `POSITIVE`."""
+"""What a teacher thinks of texts: a probability of `POSITIVE` for each, without the texts."""
 
+import hashlib
+import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from zipfile import BadZipFile
 
-from training.data import NEGATIVE, POSITIVE, Row, read_column
+import numpy as np
+
+from training.data import NEGATIVE, POSITIVE, Row
 from training.errors import TrainingError
 from training.files import write_atomically
 
-
-class Taught(NamedTuple):
-    # The training rows, with the teacher's opinion in their targets.
-    rows: list[Row]
-    # Texts that only the teacher has judged.
-    transfer: list[Row]
+SHIPPED = Path(__file__).with_name("opinions.npz")
+"""Those that the bundled model learnt from."""
 
 
-def write_opinions(path: Path, opinions: Mapping[str, float]) -> None:
-    lines = ["sentence\tpositive", *(f"{text}\t{p:.4f}" for text, p in opinions.items())]
-    write_atomically(path, ("\n".join(lines) + "\n").encode())
+class Opinions:
+    """By a text's digest of 32 bits: one text in 50,000 may find a stranger's."""
+
+    def __init__(self, positive: Mapping[int, float] | None = None) -> None:
+        self._positive = dict(positive or {})
+
+    def __len__(self) -> int:
+        return len(self._positive)
+
+    def get(self, text: str) -> float | None:
+        return self._positive.get(_digest(text))
+
+    def add(self, text: str, positive: float) -> None:
+        self._positive[_digest(text)] = positive
+
+    def write(self, path: Path) -> None:
+        content = io.BytesIO()
+        digests = np.array(list(self._positive), dtype=np.uint32)
+        np.savez_compressed(
+            content, digest=digests, positive=np.array([*self._positive.values()], dtype=np.float16)
+        )
+        write_atomically(path, content.getvalue())
+
+    @classmethod
+    def read(cls, path: Path) -> "Opinions":
+        try:
+            with np.load(path) as content:
+                digests, positive = content["digest"].tolist(), content["positive"].tolist()
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise TrainingError(f"{path} is not a teacher's file: {error}.") from error
+        return cls(dict(zip(digests, positive, strict=True)))
 
 
-def read_opinions(path: Path) -> dict[str, float]:
-    texts, numbers = read_column(path, "sentence"), read_column(path, "positive")
-    try:
-        return dict(zip(texts, map(float, numbers), strict=True))
-    except ValueError as error:
-        raise TrainingError(f"{path} is not a teacher's file: {error}.") from error
+def taught(rows: list[Row], opinions: Opinions, share: float) -> list[Row]:
+    """`rows` with the teacher's `share` in the targets of those that it has judged."""
+    learnt = []
+    for row in rows:
+        positive = opinions.get(row.text)
+        if positive is not None:
+            row = row._replace(taught=share * positive + (1 - share) * row.label)
+        learnt.append(row)
+    return learnt
 
 
-def taught(rows: list[Row], opinions: Mapping[str, float], share: float) -> Taught:
-    """`rows` with the teacher's `share` in their targets, and the texts that are no row's."""
-    known = {row.text for row in rows}
-    learnt = [
-        row._replace(taught=share * opinions[row.text] + (1 - share) * row.label)
-        if row.text in opinions
-        else row
-        for row in rows
-    ]
-    transfer = [
+def judged(texts: list[str], opinions: Opinions) -> list[Row]:
+    """The texts that the teacher has judged, as rows; its opinion is all they have."""
+    found = ((text, opinions.get(text)) for text in texts)
+    return [
         Row(text, POSITIVE if positive > 0.5 else NEGATIVE, positive)
-        for text, positive in opinions.items()
-        if text not in known
+        for text, positive in found
+        if positive is not None
     ]
-    return Taught(learnt, transfer)
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.blake2s(text.encode(), digest_size=4).digest(), "little")

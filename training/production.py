@@ -17,10 +17,11 @@ from training.data import Row, digest, read_rows, split_validation, whole_senten
 from training.evaluate import Figure, TestSet, measure, mistakes, read_sets, rewritten
 from training.export import export
 from training.loop import Fitted, Run, fit
-from training.opinions import read_opinions, taught
+from training.opinions import SHIPPED, Opinions, judged, taught
 from training.probes import PROBES
 from training.recipe import Recipe
 from training.start import load_model, load_tokenizer
+from training.transfer import recipe_texts
 
 
 class Order(NamedTuple):
@@ -31,8 +32,8 @@ class Order(NamedTuple):
     start: Path
     work: Path
     recipe: Recipe
-    # A teacher's opinions of texts; without them the labels teach alone.
-    teacher: Path | None = None
+    # A teacher's opinions; without them the labels teach alone.
+    teacher: Path | None = SHIPPED
     stopping: Callable[[], bool] = lambda: False
 
 
@@ -43,10 +44,12 @@ def produce(order: Order) -> list[Figure]:
     sets = read_sets(order.data)
     dev = sets[0].rows
     labelled = without_dev(read_rows(order.data / "sst2" / "train.tsv"), dev)
-    opinions = read_opinions(order.teacher) if order.teacher else {}
-    rows, transfer = taught(labelled, opinions, recipe.teacher_share)
+    opinions = Opinions.read(order.teacher) if order.teacher else Opinions()
+    rows = taught(labelled, opinions, recipe.teacher_share)
     split = split_validation(rows, recipe.validation_sentences, recipe.seed)
     tokenizer = load_tokenizer(order.start)
+    made = recipe_texts(split.train, whole_sentences(split.train), order.start, recipe)
+    transfer = judged(made, opinions)
     _say(
         f"{len(split.train)} rows to train on, {len(split.validation)} to validate on, "
         f"{len(transfer)} texts that only the teacher has judged."

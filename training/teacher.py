@@ -1,5 +1,5 @@
 """A larger model's opinions for the bundled one to learn from:
-`python -m training.teacher --data DIR --output opinions.tsv`.
+`python -m training.teacher --data DIR`.
 
 MPNet-base (Song et al., 2020; 109 million parameters) as all-mpnet-base-v2 left it is fine-tuned
 on the training rows outside the validation split, then asked about those rows and about texts made
@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import (
-    BertModel,
     MPNetModel,
     MPNetPreTrainedModel,
     PreTrainedTokenizerBase,
@@ -39,30 +38,28 @@ from training.data import (
 from training.errors import TrainingError
 from training.loop import Fitted, InterruptedRunError, Run, fit
 from training.memory import keep_freed_memory
-from training.opinions import read_opinions, write_opinions
+from training.opinions import SHIPPED, Opinions
 from training.recipe import Recipe, override
 from training.scoring import probabilities
-from training.start import load_tokenizer, start_folder
+from training.start import start_folder
 from training.stopping import INTERRUPTED, stop_asked, watch_signals
 from training.teacher_start import teacher_folder
-from training.transfer import transfer_texts, word_neighbours
+from training.transfer import recipe_texts
 
 TEACHER = replace(
     Recipe(),
     epochs=1.0,
+    batch_size=32,
     learning_rate=3e-5,
     layer_decay=0.9,
     head_rate=10.0,
     label_smoothing=0.03,
-    r_drop=0.0,
     attention_dropout=0.1,
     average_decay=0.0,
     natural_share=0.4,
     typo_share=0.03,
     paragraph_share=0.002,
-    validations_per_epoch=3,
 )
-_TRANSFER_TEXTS = 30_000
 _ASKED_AT_ONCE = 2_048
 
 
@@ -76,7 +73,6 @@ class Order(NamedTuple):
     student: Path
     work: Path
     recipe: Recipe = TEACHER
-    transfer_texts: int = _TRANSFER_TEXTS
     stopping: Callable[[], bool] = lambda: False
 
 
@@ -114,12 +110,9 @@ def teach(order: Order) -> float:
     fitted = _fit(order, model, tokenizer, split.train, sentences, split.validation)
     model.load_state_dict(fitted.weights)
 
-    neighbours = word_neighbours(
-        BertModel.from_pretrained(order.student), load_tokenizer(order.student)
-    )
-    made = transfer_texts(split.train, sentences, neighbours, order.transfer_texts, recipe.seed)
+    made = recipe_texts(split.train, sentences, order.student, recipe)
     texts = list(dict.fromkeys([*(row.text for row in split.train), *made]))
-    write_opinions(order.output, _ask(order, model, tokenizer, texts))
+    _ask(order, model, tokenizer, texts).write(order.output)
     return fitted.curve[-1].accuracy
 
 
@@ -164,11 +157,11 @@ def _fit(
 
 def _ask(
     order: Order, model: Teacher, tokenizer: PreTrainedTokenizerBase, texts: list[str]
-) -> dict[str, float]:
-    """The probability of being positive of each text; goes on from what was kept."""
-    kept = order.work / "opinions.tsv"
-    opinions = read_opinions(kept) if kept.exists() else {}
-    left = [text for text in texts if text not in opinions]
+) -> Opinions:
+    """What it thinks of each text; goes on from what was kept."""
+    kept = order.work / "opinions.npz"
+    opinions = Opinions.read(kept) if kept.exists() else Opinions()
+    left = [text for text in texts if opinions.get(text) is None]
     with tqdm(
         total=len(texts), initial=len(texts) - len(left), desc="opinions", unit="text"
     ) as bar:
@@ -180,8 +173,9 @@ def _ask(
                 tokenizer, [Row(text, POSITIVE) for text in part], order.recipe.max_length
             )
             scores = probabilities(model, encoded)[:, POSITIVE].tolist()
-            opinions.update(zip(part, scores, strict=True))
-            write_opinions(kept, opinions)
+            for text, positive in zip(part, scores, strict=True):
+                opinions.add(text, positive)
+            opinions.write(kept)
             bar.update(len(part))
     return opinions
 
@@ -200,7 +194,6 @@ def main(arguments: list[str] | None = None) -> int:
             student=given.start or start_folder(),
             work=work,
             recipe=override(TEACHER, given.set),
-            transfer_texts=given.texts,
             stopping=stop_asked,
         )
         print(f"The teacher's accuracy on the validation split: {teach(order):.4f}")
@@ -216,11 +209,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.teacher", description=__doc__)
     add_data(parser)
-    parser.add_argument("--output", type=Path, required=True, help="the file of opinions to write")
+    parser.add_argument("--output", type=Path, default=SHIPPED, help="the file to write")
     parser.add_argument("--teacher", type=Path, help="starting weights, if not the packages'")
     parser.add_argument("--start", type=Path, help="the pupil's starting weights, likewise")
     parser.add_argument("--work", type=Path, help="where checkpoints go; hidden beside the output")
-    parser.add_argument("--texts", type=int, default=_TRANSFER_TEXTS, help="how many to make")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="try another recipe"
     )

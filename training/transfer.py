@@ -9,11 +9,14 @@ starting model's own embeddings or, for other topics than film, to any word.
 import random
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
-from transformers import BertModel, BertTokenizerFast
+from transformers import BertModel
 
 from training.data import Row
+from training.recipe import Recipe
+from training.start import load_tokenizer
 
 _NEIGHBOURS = 20
 _REPLACED_SHARE = 0.3
@@ -52,8 +55,18 @@ def transfer_texts(
     return list(made)
 
 
-def word_neighbours(model: BertModel, tokenizer: BertTokenizerFast) -> Neighbours:
-    """For each whole word of the vocabulary the words nearest to it by cosine."""
+def recipe_texts(rows: list[Row], sentences: list[Row], start: Path, recipe: Recipe) -> list[str]:
+    """The texts that teacher and student both make from the same rows."""
+    if not recipe.transfer_texts:
+        return []
+    return transfer_texts(
+        rows, sentences, word_neighbours(start), recipe.transfer_texts, recipe.seed
+    )
+
+
+def word_neighbours(start: Path) -> Neighbours:
+    """For each whole word of a model's vocabulary the words nearest to it by cosine."""
+    tokenizer, model = load_tokenizer(start), BertModel.from_pretrained(start)
     # The vocabulary comes in another order each time it is loaded.
     words = {
         word: at

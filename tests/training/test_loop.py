@@ -75,10 +75,12 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(start: Path, tmp_path: Pa
     assert resumed.curve == whole.curve
 
 
-def test_training_learns_the_rows(start: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("r_drop", [0.0, 1.0])
+def test_training_learns_the_rows(start: Path, tmp_path: Path, r_drop: float) -> None:
     recipe = replace(
-        tiny.RECIPE, epochs=20.0, patience=100, learning_rate=1e-2, train_word_embeddings=True
-    )
+        tiny.RECIPE, epochs=20.0, patience=100, learning_rate=1e-2, train_word_embeddings=True,
+        r_drop=r_drop,
+    )  # fmt: skip
     result = fitted(start, recipe, run_of(start, tmp_path))
     assert max(row.accuracy for row in result.curve) > 0.9
 

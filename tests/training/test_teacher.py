@@ -10,9 +10,10 @@ from transformers import MPNetConfig
 
 from tests.training import tiny
 from training import teacher_start
+from training.data import split_validation, without_dev
 from training.errors import TrainingError
 from training.loop import InterruptedRunError
-from training.opinions import read_opinions
+from training.opinions import Opinions
 from training.production import Order as Production
 from training.production import produce
 from training.teacher import TEACHER, Order, Teacher, teach
@@ -20,7 +21,7 @@ from training.teacher_start import teacher_folder
 
 RECIPE = replace(
     TEACHER, validation_sentences=20, batch_size=16, max_length=48, checkpoint_steps=4,
-    learning_rate=3e-3, precision="float32",
+    learning_rate=3e-3, precision="float32", transfer_texts=30,
 )  # fmt: skip
 WORDS = ("<s>", "<pad>", "</s>", "<unk>", "the", "of", "is", "says", "not", ".", ",",
          *tiny.GOOD, *tiny.BAD, *tiny.NOUNS)  # fmt: skip
@@ -46,23 +47,25 @@ def teacher(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def order(data: Path, start: Path, teacher: Path, tmp_path: Path) -> Order:
-    return Order(
-        data,
-        tmp_path / "opinions.tsv",
-        teacher,
-        start,
-        tmp_path / "work",
-        RECIPE,
-        transfer_texts=30,
-    )
+    return Order(data, tmp_path / "opinions.npz", teacher, start, tmp_path / "work", RECIPE)
+
+
+def training_texts() -> set[str]:
+    rows = without_dev(tiny.rows(150, seed=1), tiny.rows(20, seed=2))
+    return {row.text for row in split_validation(rows, 20, RECIPE.seed).train}
+
+
+def judged_rows(opinions: Opinions) -> list[float]:
+    found = [opinions.get(text) for text in sorted(training_texts())]
+    return [positive for positive in found if positive is not None]
 
 
 def test_the_teacher_judges_every_training_row_and_the_texts_made(order: Order) -> None:
     assert 0 <= teach(order) <= 1
-    opinions = read_opinions(order.output)
-    rows = {row.text for row in tiny.rows(150, seed=1)}
-    assert len(opinions.keys() - rows) == 30
-    assert all(0 <= positive <= 1 for positive in opinions.values())
+    opinions = Opinions.read(order.output)
+    assert len(judged_rows(opinions)) == len(training_texts())
+    assert len(opinions) == len(training_texts()) + 30
+    assert all(0 <= positive <= 1 for positive in judged_rows(opinions))
 
 
 def test_an_interrupted_teacher_goes_on_and_thinks_the_same(order: Order) -> None:
@@ -70,14 +73,18 @@ def test_an_interrupted_teacher_goes_on_and_thinks_the_same(order: Order) -> Non
     with pytest.raises(InterruptedRunError):
         teach(order._replace(stopping=lambda: next(asked, None) is None))
     teach(order)
-    teach(order._replace(work=order.work.with_name("again"), output=order.work / "again.tsv"))
-    again = read_opinions(order.work / "again.tsv")
-    assert read_opinions(order.output) == pytest.approx(again, abs=2e-4)
+    again = order._replace(work=order.work.with_name("again"), output=order.work / "again.npz")
+    teach(again)
+    one, other = Opinions.read(order.output), Opinions.read(again.output)
+    assert len(one) == len(other)
+    assert judged_rows(one) == pytest.approx(judged_rows(other), abs=2e-3)
 
 
 def test_the_student_learns_from_the_file(order: Order, tmp_path: Path) -> None:
     teach(order)
-    alone = Production(order.data, tmp_path / "alone", order.student, tmp_path / "a", tiny.RECIPE)
+    alone = Production(
+        order.data, tmp_path / "alone", order.student, tmp_path / "a", tiny.RECIPE, teacher=None
+    )
     taught = alone._replace(output=tmp_path / "taught", teacher=order.output)
     for pupil in (alone, taught):
         produce(pupil)

@@ -25,6 +25,7 @@ RECIPE = replace(
     validations_per_epoch=2,
     checkpoint_steps=4,
     precision="float32",
+    transfer_texts=30,
 )
 
 
