@@ -36,7 +36,7 @@ Neighbours = dict[str, list[str]]
 def transfer_texts(
     rows: list[Row], sentences: list[Row], neighbours: Neighbours, count: int, seed: int
 ) -> list[str]:
-    """`count` texts, none of them a row's, none twice."""
+    """At most `count` texts, none of them a row's, none twice."""
     chance = random.Random(f"{seed}/transfer")
     joinable = [row for row in rows if _SHORTEST_PART <= len(row.text.split()) <= _LONGEST_JOINED]
     long = [row for row in rows if len(row.text.split()) >= _SHORTEST_PART]
@@ -48,7 +48,9 @@ def transfer_texts(
     )
     known = {row.text for row in rows}
     made: dict[str, None] = {}
-    while len(made) < count:
+    for _ in range(20 * count):  # few rows make few texts
+        if len(made) == count:
+            break
         text = kinds[len(made) % len(kinds)]()
         if text not in known:
             made[text] = None

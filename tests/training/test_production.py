@@ -87,7 +87,8 @@ def test_a_missing_set_is_told_before_training(order: Order) -> None:
 
 def command(data: Path | str, output: Path, start: Path) -> list[str]:
     places = ["--data", str(data), "--output", str(output), "--start", str(start)]
-    recipe = ("validation_sentences=20", "epochs=0.5", "batch_size=16", "precision=float32")
+    recipe = ("validation_sentences=20", "epochs=0.5", "batch_size=16", "precision=float32",
+              "transfer_texts=30")  # fmt: skip
     return places + [word for setting in recipe for word in ("--set", setting)]
 
 
