@@ -15,6 +15,20 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--start", type=Path, help="starting weights, if not the package's")
+    parser.add_argument("--work", type=Path, help="where checkpoints go; hidden beside the output")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="try another recipe"
+    )
+
+
+def work_folder(arguments: argparse.Namespace) -> Path:
+    output: Path = arguments.output
+    work: Path = arguments.work or output.with_name(f".{output.name}.training")
+    return work
+
+
 def data_folder(arguments: argparse.Namespace) -> Path:
     named = arguments.data or os.environ.get(_VARIABLE)
     if not named:

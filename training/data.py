@@ -92,6 +92,11 @@ def without_dev(rows: Iterable[Row], dev: Iterable[Row]) -> list[Row]:
     return [row for row in rows if words(row.text) not in seen]
 
 
+def training_rows(data: Path, dev: Iterable[Row]) -> list[Row]:
+    """SST-2's rows to train and validate on, of a data folder."""
+    return without_dev(read_rows(data / "sst2" / "train.tsv"), dev)
+
+
 def split_validation(rows: list[Row], size: int, seed: int) -> Split:
     """Keep `size` whole sentences for validation, and train on nothing that stands in them."""
     sentences = whole_sentences(rows)

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-from collections.abc import Mapping
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -19,8 +18,8 @@ SHIPPED = Path(__file__).with_name("opinions.npz")
 class Opinions:
     """By a text's digest of 32 bits: one text in 50,000 may find a stranger's."""
 
-    def __init__(self, positive: Mapping[int, float] | None = None) -> None:
-        self._positive = dict(positive or {})
+    def __init__(self) -> None:
+        self._positive: dict[int, float] = {}
 
     def __len__(self) -> int:
         return len(self._positive)
@@ -46,7 +45,9 @@ class Opinions:
                 digests, positive = content["digest"].tolist(), content["positive"].tolist()
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise TrainingError(f"{path} is not a teacher's file: {error}.") from error
-        return cls(dict(zip(digests, positive, strict=True)))
+        opinions = cls()
+        opinions._positive = dict(zip(digests, positive, strict=True))
+        return opinions
 
 
 def taught(rows: list[Row], opinions: Opinions, share: float) -> list[Row]:

@@ -9,19 +9,18 @@ from typing import NamedTuple
 import torch
 from transformers import BertTokenizerFast
 
-from training.augment import Augmentation
-from training.batches import Encoded, encode
 from training.card import Story, render
 from training.checkpoint import Weights
-from training.data import Row, digest, read_rows, split_validation, whole_sentences, without_dev
+from training.data import Row, split_validation, training_rows
 from training.evaluate import Figure, TestSet, measure, mistakes, read_sets, rewritten
 from training.export import export
-from training.loop import Fitted, Run, fit
+from training.loop import Fitted
 from training.opinions import SHIPPED, Opinions, judged, taught
 from training.probes import PROBES
 from training.recipe import Recipe
+from training.stage import fit_stage
 from training.start import load_model, load_tokenizer
-from training.transfer import recipe_texts
+from training.transfer import transfer_texts
 
 
 class Order(NamedTuple):
@@ -42,14 +41,12 @@ def produce(order: Order) -> list[Figure]:
     recipe = order.recipe
     # Everything that could be missing is read before the long part.
     sets = read_sets(order.data)
-    dev = sets[0].rows
-    labelled = without_dev(read_rows(order.data / "sst2" / "train.tsv"), dev)
+    labelled = training_rows(order.data, sets[0].rows)
     opinions = Opinions.read(order.teacher) if order.teacher else Opinions()
     rows = taught(labelled, opinions, recipe.teacher_share)
     split = split_validation(rows, recipe.validation_sentences, recipe.seed)
     tokenizer = load_tokenizer(order.start)
-    made = recipe_texts(split.train, whole_sentences(split.train), order.start, recipe)
-    transfer = judged(made, opinions)
+    transfer = judged(transfer_texts(split.train, order.start, recipe), opinions)
     _say(
         f"{len(split.train)} rows to train on, {len(split.validation)} to validate on, "
         f"{len(transfer)} texts that only the teacher has judged."
@@ -103,23 +100,18 @@ def _fit(
 ) -> Fitted:
     """One stage; every seed starts from one head, or their weights could not be averaged."""
     recipe = order.recipe
-    augmentation = Augmentation(rows, whole_sentences(rows), recipe, seed, transfer)
-    model = load_model(order.start, recipe.seed, recipe.attention_dropout)
-    longest = min(recipe.max_length, model.config.max_position_embeddings)
-
-    def epoch_rows(epoch: int) -> list[Encoded]:
-        return encode(tokenizer, augmentation.epoch(epoch), longest)
-
-    run = Run(
-        name=f"{name}-{seed}",
+    return fit_stage(
+        load_model(order.start, recipe.seed, recipe.attention_dropout),
+        tokenizer,
+        recipe,
+        name=name,
         seed=seed,
-        epoch_rows=epoch_rows,
-        validation=encode(tokenizer, validation, longest),
-        checkpoint=order.work / f"{name}-{seed}.pt",
-        fingerprint=recipe.fingerprint(name, str(seed), digest(rows), digest(transfer)),
+        rows=rows,
+        validation=validation,
+        transfer=transfer,
+        work=order.work,
         stopping=order.stopping,
     )
-    return fit(model, recipe, run)
 
 
 def _renamed(sets: list[TestSet]) -> list[TestSet]:

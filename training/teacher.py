@@ -7,6 +7,7 @@ from them (knowledge distillation, Hinton et al., 2015).
 """
 
 import argparse
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,28 +24,18 @@ from transformers import (
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from training.arguments import add_data, data_folder
-from training.augment import Augmentation
-from training.batches import Encoded, encode
-from training.data import (
-    POSITIVE,
-    Row,
-    digest,
-    read_rows,
-    split_validation,
-    whole_sentences,
-    without_dev,
-)
-from training.errors import TrainingError
-from training.loop import Fitted, InterruptedRunError, Run, fit
-from training.memory import keep_freed_memory
+from training.arguments import add_data, add_run, data_folder, work_folder
+from training.batches import encode
+from training.command import run, stop_asked
+from training.data import POSITIVE, Row, read_rows, split_validation, training_rows
+from training.loop import InterruptedRunError
 from training.opinions import SHIPPED, Opinions
 from training.recipe import Recipe, override
 from training.scoring import probabilities
+from training.stage import fit_stage
 from training.start import start_folder
-from training.stopping import INTERRUPTED, stop_asked, watch_signals
 from training.teacher_start import teacher_folder
-from training.transfer import recipe_texts
+from training.transfer import transfer_texts
 
 TEACHER = replace(
     Recipe(),
@@ -79,8 +70,6 @@ class Order(NamedTuple):
 class Teacher(MPNetPreTrainedModel):  # type: ignore[misc]
     """MPNet under a linear head on the mean of its tokens, as its starting weights were trained."""
 
-    base_model_prefix = "mpnet"
-
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.mpnet = MPNetModel(config, add_pooling_layer=False)
@@ -100,20 +89,31 @@ def teach(order: Order) -> float:
     """Fit the teacher, write what it thinks, and return its accuracy on the validation split."""
     recipe = order.recipe
     dev = read_rows(order.data / "sst2" / "dev.tsv")
-    rows = without_dev(read_rows(order.data / "sst2" / "train.tsv"), dev)
-    split = split_validation(rows, recipe.validation_sentences, recipe.seed)
-    sentences = whole_sentences(split.train)
+    split = split_validation(
+        training_rows(order.data, dev), recipe.validation_sentences, recipe.seed
+    )
     tokenizer = load_teacher_tokenizer(order.teacher)
     model = Teacher.from_pretrained(
         order.teacher, local_files_only=True, attention_probs_dropout_prob=recipe.attention_dropout
     )
-    fitted = _fit(order, model, tokenizer, split.train, sentences, split.validation)
+    fitted = fit_stage(
+        model,
+        tokenizer,
+        recipe,
+        name="teacher",
+        seed=recipe.seed,
+        rows=split.train,
+        validation=split.validation,
+        work=order.work,
+        stopping=order.stopping,
+    )
     model.load_state_dict(fitted.weights)
 
-    made = recipe_texts(split.train, sentences, order.student, recipe)
+    made = transfer_texts(split.train, order.student, recipe)
     texts = list(dict.fromkeys([*(row.text for row in split.train), *made]))
     _ask(order, model, tokenizer, texts).write(order.output)
-    return fitted.curve[-1].accuracy
+    shutil.rmtree(order.work, ignore_errors=True)
+    return max(row.accuracy for row in fitted.curve)
 
 
 def load_teacher_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
@@ -126,40 +126,12 @@ def load_teacher_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def _fit(
-    order: Order,
-    model: Teacher,
-    tokenizer: PreTrainedTokenizerBase,
-    rows: list[Row],
-    sentences: list[Row],
-    validation: list[Row],
-) -> Fitted:
-    recipe = order.recipe
-    augmentation = Augmentation(rows, sentences, recipe, recipe.seed)
-
-    def epoch_rows(epoch: int) -> list[Encoded]:
-        return encode(tokenizer, augmentation.epoch(epoch), recipe.max_length)
-
-    return fit(
-        model,
-        recipe,
-        Run(
-            name="teacher",
-            seed=recipe.seed,
-            epoch_rows=epoch_rows,
-            validation=encode(tokenizer, validation, recipe.max_length),
-            checkpoint=order.work / "teacher.pt",
-            fingerprint=recipe.fingerprint("teacher", digest(rows)),
-            stopping=order.stopping,
-        ),
-    )
-
-
 def _ask(
     order: Order, model: Teacher, tokenizer: PreTrainedTokenizerBase, texts: list[str]
 ) -> Opinions:
     """What it thinks of each text; goes on from what was kept."""
-    kept = order.work / "opinions.npz"
+    # As with checkpoints: another recipe or other texts must not go on from here.
+    kept = order.work / f"opinions-{order.recipe.fingerprint(*texts)}.npz"
     opinions = Opinions.read(kept) if kept.exists() else Opinions()
     left = [text for text in texts if opinions.get(text) is None]
     with tqdm(
@@ -182,40 +154,28 @@ def _ask(
 
 def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
-    keep_freed_memory()
-    watch_signals()
-    try:
-        output: Path = given.output
-        work: Path = given.work or output.with_name(f".{output.name}.training")
-        order = Order(
-            data=data_folder(given),
-            output=output,
-            teacher=given.teacher or teacher_folder(work / "start"),
-            student=given.start or start_folder(),
-            work=work,
-            recipe=override(TEACHER, given.set),
-            stopping=stop_asked,
-        )
-        print(f"The teacher's accuracy on the validation split: {teach(order):.4f}")
-    except InterruptedRunError as stop:
-        print(f"training: {stop}; the same command goes on from there.", file=sys.stderr)
-        return INTERRUPTED
-    except TrainingError as error:
-        print(f"training: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run(lambda: print(f"Accuracy on the validation split: {teach(_order(given)):.4f}"))
+
+
+def _order(given: argparse.Namespace) -> Order:
+    work = work_folder(given)
+    return Order(
+        data=data_folder(given),
+        output=given.output,
+        teacher=given.teacher or teacher_folder(work / "start"),
+        student=given.start or start_folder(),
+        work=work,
+        recipe=override(TEACHER, given.set),
+        stopping=stop_asked,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.teacher", description=__doc__)
     add_data(parser)
     parser.add_argument("--output", type=Path, default=SHIPPED, help="the file to write")
-    parser.add_argument("--teacher", type=Path, help="starting weights, if not the packages'")
-    parser.add_argument("--start", type=Path, help="the pupil's starting weights, likewise")
-    parser.add_argument("--work", type=Path, help="where checkpoints go; hidden beside the output")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="try another recipe"
-    )
+    parser.add_argument("--teacher", type=Path, help="its starting weights, if not the packages'")
+    add_run(parser)
     return parser
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from transformers import BertModel
 
-from training.data import Row
+from training.data import Row, whole_sentences
 from training.recipe import Recipe
 from training.start import load_tokenizer
 
@@ -24,6 +24,8 @@ _ANY_WORD_SHARE = 0.2
 _SHORTEST_WORD = 3
 _SHORTEST_PART = 4
 _LONGEST_JOINED = 16
+# As many for each text asked for.
+_TRIES = 20
 _JOINTS = (
     " , and ", " , but ", " but ", " although ", " . ", " ; ", " , yet ", " because ", " not ",
     " without ", " , not ", " instead of ",
@@ -33,13 +35,17 @@ _WORD = re.compile(r"[a-z]+")
 Neighbours = dict[str, list[str]]
 
 
-def transfer_texts(
-    rows: list[Row], sentences: list[Row], neighbours: Neighbours, count: int, seed: int
-) -> list[str]:
-    """At most `count` texts, none of them a row's, none twice."""
-    chance = random.Random(f"{seed}/transfer")
+def transfer_texts(rows: list[Row], start: Path, recipe: Recipe) -> list[str]:
+    """The texts that the recipe makes of `rows`, the same for teacher and student.
+
+    None of them is a row's, none comes twice; few rows make fewer than the recipe asks.
+    """
+    count = recipe.transfer_texts
+    chance = random.Random(f"{recipe.seed}/transfer")
+    sentences = whole_sentences(rows)
     joinable = [row for row in rows if _SHORTEST_PART <= len(row.text.split()) <= _LONGEST_JOINED]
     long = [row for row in rows if len(row.text.split()) >= _SHORTEST_PART]
+    neighbours = word_neighbours(start)
     words = list(neighbours)
     kinds: tuple[Callable[[], str], ...] = (
         lambda: _part(chance.choice(sentences).text, chance),
@@ -48,22 +54,13 @@ def transfer_texts(
     )
     known = {row.text for row in rows}
     made: dict[str, None] = {}
-    for _ in range(20 * count):  # few rows make few texts
+    for _ in range(_TRIES * count):
         if len(made) == count:
             break
         text = kinds[len(made) % len(kinds)]()
         if text not in known:
             made[text] = None
     return list(made)
-
-
-def recipe_texts(rows: list[Row], sentences: list[Row], start: Path, recipe: Recipe) -> list[str]:
-    """The texts that teacher and student both make from the same rows."""
-    if not recipe.transfer_texts:
-        return []
-    return transfer_texts(
-        rows, sentences, word_neighbours(start), recipe.transfer_texts, recipe.seed
-    )
 
 
 def word_neighbours(start: Path) -> Neighbours:
@@ -79,10 +76,10 @@ def word_neighbours(start: Path) -> Neighbours:
     vectors = model.get_input_embeddings().weight.detach()[list(words.values())]
     vectors = torch.nn.functional.normalize(vectors, dim=-1)
     found: Neighbours = {}
-    for start in range(0, len(names), 1024):
-        part = vectors[start : start + 1024] @ vectors.T
+    for at in range(0, len(names), 1024):
+        part = vectors[at : at + 1024] @ vectors.T
         nearest = part.topk(min(_NEIGHBOURS + 1, len(names)), dim=-1).indices.tolist()
-        for name, places in zip(names[start : start + 1024], nearest, strict=True):
+        for name, places in zip(names[at : at + 1024], nearest, strict=True):
             found[name] = [names[place] for place in places if names[place] != name]
     return found
 
