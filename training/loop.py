@@ -72,7 +72,6 @@ class _Fitting:
         self._draw(0)
         self.epoch_steps = len(self.batches)
         self.total = max(1, round(recipe.epochs * self.epoch_steps))
-        self.validate_every = max(1, self.epoch_steps // recipe.validations_per_epoch)
 
     def restore(self, saved: Checkpoint) -> None:
         self.model.load_state_dict(saved.model)
@@ -108,8 +107,7 @@ class _Fitting:
                 loss = self._train(self.batches[self.step % self.epoch_steps])
                 self.step += 1
                 bar.update()
-                due = self.step % self.validate_every == 0 or self.step == self.total
-                if self.run.validation and due:
+                if self.run.validation and self._is_due():
                     self._validate()
                     bar.write(_line(self.curve[-1]), file=sys.stderr)
                 bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -118,6 +116,12 @@ class _Fitting:
         # A later stage may be interrupted: this one must not run again for that.
         self.save()
         return Fitted(self.best or _copy(self.average.state_dict()), self.curve)
+
+    def _is_due(self) -> bool:
+        """Whether this step ends one of an epoch's equal parts, or all."""
+        parts = self.recipe.validations_per_epoch
+        before, now = (step * parts // self.epoch_steps for step in (self.step - 1, self.step))
+        return now > before or self.step == self.total
 
     def _draw(self, epoch: int) -> None:
         if epoch != self.epoch:

@@ -156,10 +156,10 @@ def score(options: argparse.Namespace) -> None:
     artifacts = Artifacts(options.model, verify=False)
     output = Output(options.output)
     job = _job(options, artifacts)
-    kind = _kind_of(options.files)
     if output.is_done(job):
         print(f"sentiment: {options.output} is done: {output.summary()}", file=sys.stderr)
         return
+    kind = _kind_of(options.files)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     here = "RAY_ADDRESS" not in os.environ
     ray.init(

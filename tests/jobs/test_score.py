@@ -83,6 +83,7 @@ def test_csv_in_parquet_out_with_a_fault_in_its_place(prepared: Path, tmp_path: 
     assert good[LABEL].tolist() == wanted[LABEL].tolist()
     assert good[SCORE].tolist() == pytest.approx(wanted[SCORE].tolist(), abs=1e-5)
 
+    (tmp_path / "in.csv").unlink()  # what is done needs its input no more
     code, said = run(*arguments)
     assert (code, len(list(output.glob("*.parquet")))) == (0, 1)
     assert "is done: 40 rows" in said

@@ -91,6 +91,14 @@ def test_training_stops_once_validation_gets_no_better(start: Path, tmp_path: Pa
     assert len(result.curve) < 50 * recipe.validations_per_epoch
 
 
+def test_an_epoch_is_validated_in_equal_parts_the_last_at_its_end(
+    start: Path, tmp_path: Path
+) -> None:
+    recipe = replace(tiny.RECIPE, epochs=2.0, batch_size=6, validations_per_epoch=3, patience=100)
+    result = fitted(start, recipe, run_of(start, tmp_path))  # twenty steps an epoch
+    assert [row.step for row in result.curve] == [7, 14, 20, 27, 34, 40]
+
+
 def test_another_recipe_does_not_continue_a_checkpoint(start: Path, tmp_path: Path) -> None:
     fitted(start, tiny.RECIPE, run_of(start, tmp_path))
     with pytest.raises(TrainingError, match="belongs to another recipe"):
