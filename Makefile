@@ -25,7 +25,7 @@ run: install  ## install, prepare the model, serve: API :8000, page :8501, dashb
 	@exec $(BIN)/sentiment run --model $(MODEL) --host $(HOST)
 
 prepare: install  ## make the folder that replicas load from MODEL (a folder or a hub id)
-	$(BIN)/sentiment prepare --model $(MODEL) --output .cache/prepared/$(subst /,--,$(notdir $(MODEL)))
+	$(BIN)/sentiment prepare --model $(MODEL)
 
 test: install  ## the suite; no root, no system packages, no well-known port
 	$(BIN)/python -m pytest -m "not system and not long"

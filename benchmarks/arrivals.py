@@ -9,7 +9,7 @@ import contextlib
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
 from urllib.parse import urlsplit
 
@@ -41,10 +41,10 @@ class Answered:
 
 @dataclass(slots=True)
 class Arrived:
-    """What came of a load: the answers, and how many requests could not be sent."""
+    """What came of a load: the answers, and when requests were due that could not be sent."""
 
     answers: list[Answered]
-    unsent: int = 0
+    unsent: list[float] = field(default_factory=list)
 
 
 async def send(
@@ -68,7 +68,7 @@ async def send(
         await asyncio.sleep(max(0.0, pause))
         now = time.perf_counter()
         while due <= now and due < end:
-            load.ask()
+            load.ask(due)
             due += dice.expovariate(rate)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(patience):
@@ -90,7 +90,7 @@ class _Load:
         self._host = host
         self._port = port
 
-    def ask(self) -> None:
+    def ask(self, due: float) -> None:
         """Send the next request on a free connection, or open one."""
         request = next(self._turn)
         if self.idle:
@@ -100,7 +100,7 @@ class _Load:
             self.busy.add(opening)
             opening.add_done_callback(self.free)
         else:
-            self.arrived.unsent += 1
+            self.arrived.unsent.append(due - self.start)
 
     def note(self, asked: float, status: int, retry_after: int | None = None) -> None:
         ms = (time.perf_counter() - asked) * 1000

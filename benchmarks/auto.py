@@ -25,11 +25,12 @@ from benchmarks import load
 from benchmarks.catalog import SERVICE
 from benchmarks.memory import by_role
 from benchmarks.records import RESULTS, in_words, machine, number, spread, write
-from benchmarks.servers import Server
+from benchmarks.servers import Server, ServerError
 from serve_app.jobs.compare import read
 
 PIECE = 16
 CLIENTS = 8
+BACK_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ async def failover(server: Server, base: str, role: str, texts: Sequence[str]) -
             process.kill()
         while True:  # until it is seen to be away, and then to be back
             await asyncio.sleep(0.5)
+            if time.monotonic() - killed > BACK_S:
+                raise ServerError(f"{role} is not back after {BACK_S:g} s")
             async with http.get(f"{base}/ready") as answer:
                 ready = answer.status == 200
             if ready and time.monotonic() - killed > 5:

@@ -8,7 +8,6 @@ What the hardware allows with no server (see `limit`) is measured in the same ro
 import argparse
 import asyncio
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,8 @@ from serve_app.engine.artifacts import Artifacts
 
 PATIENCE = 3
 """Golden texts that a server may leave unanswered before no more are sent."""
+GOLDEN_S = 60.0
+"""For all golden texts: after much load some servers hold a lone text back for seconds."""
 
 Plan = tuple[Setup | None, Precision]
 
@@ -65,7 +66,6 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, write the JSON after every server, print the tables at the end."""
     options = parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server that is up ends with us
     # Where the file lies says nothing of what was measured, and names folders of the machine.
     run = Run({name: _plain(value) for name, value in vars(options).items() if name != "output"})
     run.servers = {setup.key: _described(setup) for setup in SETUPS if setup.key in options.servers}
@@ -93,7 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 except (ServerError, OSError, ValueError, subprocess.SubprocessError) as error:
                     run.failures[f"{model.name}, {what}"] = str(error)
                     print(f"  failed: {error}", file=sys.stderr, flush=True)
-                run.write(options.output)
+                finally:  # what was measured stays, however this ends
+                    run.write(options.output)
     print(report.bench(run))
     return int(bool(run.failures))
 
@@ -109,13 +110,14 @@ def measure(
     """One server's part of one round.
 
     Raises:
-        ServerError: it did not start, or ended before it was told to.
+        ServerError: it did not start, ended before it was told to, or answers nothing.
     """
     # The golden texts still have to be answered in the first round.
     last = (options.lists[-1], options.concurrency[-1]) if number else None
     with Server(setup, precision, model) as server:
         for texts_each in options.lists:
-            bodies = [server.body(piece) for piece in load.pieces(texts_each)]
+            pieces = load.pieces(texts_each)
+            bodies = [server.body(piece) for piece in pieces if len(piece) == texts_each]
             for concurrency in options.concurrency:
                 result = asyncio.run(
                     load.run(
@@ -133,6 +135,8 @@ def measure(
                     )
                 )
                 server.check()
+                if not result.requests:
+                    raise ServerError(f"{setup.title} answers nothing")
                 took = result.cpu or 0.0
                 run.cells.append(
                     Cell(
@@ -183,10 +187,12 @@ def agreement(server: Server, key: str, precision: Precision, model: Path) -> Ag
     """The server's answers to the golden texts beside torch's at preparation."""
     artifacts = Artifacts(model, verify=False)
     answered, refused, flips, difference = 0, 0, 0, 0.0
+    deadline = time.monotonic() + GOLDEN_S
     for text, probabilities in zip(
         artifacts.golden.texts, artifacts.golden.probabilities, strict=True
     ):
-        if refused == PATIENCE:  # it answers no more, whatever it is asked
+        # It answers no more, whatever it is asked, or too slowly.
+        if refused == PATIENCE or time.monotonic() > deadline:
             break
         try:
             ((label, score),) = server.ask([text], timeout=10)

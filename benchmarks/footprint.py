@@ -14,6 +14,7 @@ import psutil
 from serve_app.local_cluster import LocalCluster, free_port
 from serve_app.serve_config import BASE, LOCAL, load
 
+START_S = 180.0
 IDLE_S = 20.0
 
 
@@ -60,11 +61,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _wait_until_ready(url: str) -> None:
+    deadline = time.monotonic() + START_S
     while True:
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return
         except (OSError, urllib.error.URLError):
+            if time.monotonic() > deadline:
+                raise
             time.sleep(0.05)
 
 

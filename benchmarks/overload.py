@@ -31,7 +31,7 @@ class Step:
 
     Attributes:
         capacity: what it answers when asked for no more than it can.
-        offered: requests that came.
+        offered: requests that came; fewer than wanted where the load generator could not.
         goodput: answers of status 200.
         refused: answers of status 503.
         statuses: how often each came; 0 a lost connection, -1 no answer in time.
@@ -80,7 +80,7 @@ def summarize(arrived: Arrived, warm: float, seconds: float) -> dict[str, Any]:
         "refused_p50": percentile(refused, 0.5),
         "refused_p99": percentile(refused, 0.99),
         "statuses": statuses,
-        "unsent": arrived.unsent,
+        "unsent": sum(warm <= at < warm + seconds for at in arrived.unsent),
         "retry_after": (min(waits), max(waits)) if waits else None,
     }
 
@@ -118,10 +118,10 @@ def table(said: dict[str, Any]) -> str:
         " replicas and no CPU. «other» are answers of neither 200 nor 503, lost connections and"
         " requests that could not be sent. Memory is PSS before → most → after.",
         "",
-        "| backend | × capacity | offered/s | answered/s | of capacity | p50 ms, accepted | p99 |"
-        " refused/s | p50 ms, refused | p99 | Retry-After s | other | ingress MB | HAProxy MB |"
-        " replicas MB |",
-        "|" + " --- |" * 15,
+        "| backend | × capacity wanted | offered | offered/s | answered/s | of capacity |"
+        " p50 ms, accepted | p99 | refused/s | p50 ms, refused | p99 | Retry-After s | other |"
+        " ingress MB | HAProxy MB | replicas MB |",
+        "|" + " --- |" * 16,
     ]
     for step in steps(said):
         other = step.unsent + sum(
@@ -129,7 +129,8 @@ def table(said: dict[str, Any]) -> str:
         )
         waits = "–".join(map(str, sorted(set(step.retry_after)))) if step.retry_after else "–"
         lines.append(
-            f"| {step.backend} | {step.multiple:g} | {number(step.offered)} |"
+            f"| {step.backend} | {step.multiple:g} | {step.offered / step.capacity:.1f} |"
+            f" {number(step.offered)} |"
             f" **{number(step.goodput)}** | {step.goodput / step.capacity:.0%} |"
             f" {number(step.p50)} | {number(step.p99)} | {number(step.refused)} |"
             f" {number(step.refused_p50)} | {number(step.refused_p99)} | {waits} | {other} |"

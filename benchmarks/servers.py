@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -79,6 +80,8 @@ class Server:
         }
         if self._setup.key == "infinity":
             environment["BENCH_HUB_FOLDER"] = str(hub_folder(self._model, self._precision))
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # what is told to end, ends it too
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -110,11 +110,24 @@ class Auto:
 
 
 def _merge(first: Answers, second: Answers, indices: list[int]) -> Answers:
-    """`first` with the rows of `second` at `indices`; its times are those of both, in turn."""
+    """`first` with the rows of `second` at `indices`; its times are those of both, in turn.
+
+    Where `second` failed on a text and `first` did not, that one's answer stands.
+    """
+    rows = [
+        at for at, index in enumerate(indices) if at not in second.errors or index in first.errors
+    ]
+    if not rows:
+        return first
+    indices = [indices[at] for at in rows]
     logits = first.logits.copy()
-    logits[indices] = second.logits
+    logits[indices] = second.logits[rows]
     errors = {index: what for index, what in first.errors.items() if index not in indices}
-    errors |= {indices[at]: what for at, what in second.errors.items()}
+    errors |= {
+        index: second.errors[at]
+        for at, index in zip(rows, indices, strict=True)
+        if at in second.errors
+    }
     kept = len(logits) - len(indices)
     backend = second.backend
     if kept:

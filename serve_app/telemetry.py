@@ -106,7 +106,7 @@ class RayTelemetry:
         """See `Telemetry`."""
         if metric.buckets:
             self._observations.append((metric, value, tags))
-        else:
+        elif value:  # Ray's counters take no zero
             key = (metric, tuple(tags.items()))
             self._counts[key] = self._counts.get(key, 0.0) + value
         if not self._flushing:

@@ -14,7 +14,7 @@ from tests.notes import Notes
 
 
 class Twin:
-    """Answers each text by its table; raises or hangs where it is told to."""
+    """Answers each text by its table; raises, hangs or fails on a text where it is told to."""
 
     def __init__(self, backend: str, logits: dict[str, tuple[float, float]]) -> None:
         self.backend = backend
@@ -23,6 +23,7 @@ class Twin:
         self.fault: Exception | None = None
         self.hangs = False
         self.full = False
+        self.fails_on: list[str] = []
 
     def require_room(self, texts: int, within: float) -> None:
         if self.full:
@@ -36,7 +37,10 @@ class Twin:
             if self.hangs:
                 await asyncio.Event().wait()
         rows = np.array([self.logits[text] for text in texts], dtype=np.float32)
-        return Answers(rows, self.backend, queue=1, inference=2)
+        failed = [at for at, text in enumerate(texts) if text in self.fails_on]
+        errors = dict.fromkeys(failed, f"{self.backend} failed")
+        rows[list(errors)] = np.nan
+        return Answers(rows, self.backend, queue=1, inference=2, errors=errors)
 
 
 NOTES = Notes()
@@ -108,6 +112,25 @@ async def test_onnx_stands_where_torch_cannot_be_asked(
     answers = await auto(onnx, torch).infer(["doubt", "sure"], 10)
     assert answers.backend == "onnx"
     assert answers.logits.tolist() == [pytest.approx([0.01, 0]), [0, 4]]
+
+
+async def test_onnx_stands_where_torch_fails_on_a_text(onnx: Twin, torch: Twin) -> None:
+    torch.fails_on = ["doubt"]
+    it = auto(onnx, torch)
+    answers = await it.infer(["doubt", "doubt too", "sure"], 10)
+    assert answers.errors == {}
+    assert answers.logits.tolist() == [pytest.approx([0.01, 0]), [0, 2], [0, 4]]
+    assert answers.backend == "onnx;n=2, transformers;n=1"
+    assert (await it.infer(["doubt"], 10)).backend == "onnx"
+
+
+async def test_where_both_fail_on_a_text_torch_says_why(onnx: Twin, torch: Twin) -> None:
+    onnx.fails_on = torch.fails_on = ["doubt"]
+    assert (await auto(onnx, torch).infer(["sure", "doubt"], 10)).errors == {
+        1: "transformers failed"
+    }
+    torch.fails_on = []
+    assert (await auto(onnx, torch).infer(["sure", "doubt"], 10)).errors == {}
 
 
 async def test_where_neither_can_the_second_says_why(onnx: Twin, torch: Twin) -> None:

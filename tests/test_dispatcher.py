@@ -171,7 +171,7 @@ async def test_one_slow_text_does_not_send_a_later_burst_away_for_long(
     await called(replica, 1)
     late = time.monotonic() + 5
     clock = SimpleNamespace(monotonic=lambda: late, perf_counter=time.perf_counter)
-    monkeypatch.setattr("serve_app.dispatcher.time", clock)
+    monkeypatch.setattr("serve_app.rate.time", clock)
     replica.may_answer.set()
     await slow
     replica.may_answer.clear()

@@ -81,9 +81,11 @@ async def test_no_share_asks_nobody() -> None:
     assert notes.noted == []
 
 
-async def test_a_shadow_that_fails_is_not_seen() -> None:
+async def test_a_shadow_that_fails_is_not_seen(caplog: pytest.LogCaptureFixture) -> None:
     notes, torch = Notes(), Twin([])
     torch.fault = RuntimeError("dead")
-    shadow(torch, notes).follow(TEXTS, FIRST, "id")
-    await settle()
+    with caplog.at_level("INFO", logger="ray.serve"):
+        shadow(torch, notes).follow(TEXTS, FIRST, "id")
+        await settle()
     assert notes.noted == []
+    assert "shadow of request id failed: dead" in caplog.text

@@ -17,16 +17,21 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", type=Path, help="starting weights, if not the package's")
-    parser.add_argument("--work", type=Path, help="where checkpoints go; hidden beside the output")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        help="in which a hidden folder has the checkpoints until the end; that of the output",
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="try another recipe"
     )
 
 
 def work_folder(arguments: argparse.Namespace) -> Path:
+    """A folder of the run's own: it is deleted at the end."""
     output: Path = arguments.output
-    work: Path = arguments.work or output.with_name(f".{output.name}.training")
-    return work
+    parent: Path = arguments.work or output.parent
+    return parent / f".{output.name}.training"
 
 
 def data_folder(arguments: argparse.Namespace) -> Path:

@@ -172,6 +172,8 @@ class Readiness:
     ready: bool
     missing: tuple[str, ...] = ()
     """The backends that do not answer yet."""
+    starting: bool = True
+    """Where it is not ready: whether it may become so by itself, as far as it says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,8 @@ class Client:
             if isinstance(backends, dict)
             else ()
         )
-        return Readiness(ready=False, missing=missing)
+        # Where all backends answer it is something else, which the service's own refusal names.
+        return Readiness(ready=False, missing=missing, starting=not backends or bool(missing))
 
     def stream(self, backend: Backend, rows: Iterable[tuple[int, str]]) -> Iterator[Scored]:
         """Send numbered texts as NDJSON; yield their answers as they come.
@@ -150,7 +151,7 @@ class Client:
             readiness = self.ready()
         except ServiceError:
             return error
-        if readiness.ready:
+        if readiness.ready or not readiness.starting:
             return error
         names = " and ".join(readiness.missing)
         return StartingError(

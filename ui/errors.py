@@ -1,9 +1,10 @@
 """What can go wrong between the page and the service, each as a sentence and what to do."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from requests import Response
 
@@ -39,15 +40,13 @@ class ServiceError(Exception):
 
 class UnreachableError(ServiceError):
     sentence = "The service does not answer."
-    remedy = (
-        "Start it, or set SENTIMENT_UI_API_URL to where it runs. The page looks again by itself."
-    )
+    remedy = "Start it, or set SENTIMENT_UI_API_URL to where it runs."
     passing = True
 
 
 class StartingError(ServiceError):
     sentence = "The service is starting."
-    remedy = "Models take some seconds to load. The page looks again by itself."
+    remedy = "Models take some seconds to load."
     passing = True
 
 
@@ -120,6 +119,14 @@ def from_response(response: Response) -> ServiceError:
         field=field,
         retry_after=retry_after(response.headers.get("Retry-After")),
         request_id=response.headers.get("X-Request-Id"),
+    )
+
+
+def from_problem(problem: Mapping[str, Any]) -> ServiceError:
+    """Make of a problem that the service puts at the end of a stream the matching error."""
+    status = problem["status"]
+    return BY_STATUS.get(status, ServiceError)(
+        status=status, detail=problem.get("detail"), retry_after=problem.get("retry_after")
     )
 
 

@@ -65,7 +65,7 @@ def read(name: str, content: bytes, max_rows: int) -> pd.DataFrame:
 
 def _separated(kind: Format, content: bytes, max_rows: int) -> pd.DataFrame:
     try:
-        return pd.read_csv(
+        frame = pd.read_csv(
             io.BytesIO(content),
             sep="\t" if kind == "tsv" else _separator(content),
             # A TSV has no quoting: a quotation mark in it is a quotation mark.
@@ -80,6 +80,12 @@ def _separated(kind: Format, content: bytes, max_rows: int) -> pd.DataFrame:
     except pd.errors.ParserError as error:
         told = str(error).removeprefix("Error tokenizing data. C error: ").strip()
         raise FileError(f"The file does not read as {kind.upper()}: {told}.") from error
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas took the first columns for row names
+        raise FileError(
+            "The rows have more columns than the header names; put texts that hold the separator "
+            "between quotation marks."
+        )
+    return frame
 
 
 def _separator(content: bytes) -> str:
@@ -114,8 +120,10 @@ def _parquet(content: bytes, max_rows: int) -> pd.DataFrame:
             raise FileError(f"The file has more than {max_rows:,} rows.")
         if unpacked > UNPACKED_LIMIT:
             raise FileError(f"The file unpacks to {unpacked / 1e9:.1f} GB.")
-        frame: pd.DataFrame = file.read().to_pandas()
-        return frame
+        # Without pandas' own notes in the file an index is a column like the others.
+        frame: pd.DataFrame = file.read().to_pandas(ignore_metadata=True)
+        unnamed = [name for name in frame.columns if str(name).startswith("__index_level_")]
+        return frame.drop(columns=unnamed)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise FileError("The file does not read as Parquet.") from error
 
@@ -153,8 +161,5 @@ def label_column(frame: pd.DataFrame) -> str | None:
 
 def texts(frame: pd.DataFrame, column: str) -> list[str]:
     """Take a column as texts; what is missing is an empty text, which the service refuses."""
-    return [value if isinstance(value, str) else _text(value) for value in frame[column]]
-
-
-def _text(value: object) -> str:
-    return "" if value is None or value != value else str(value)
+    cells = zip(frame[column], frame[column].isna(), strict=True)
+    return ["" if missing else str(value) for value, missing in cells]

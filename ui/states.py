@@ -67,6 +67,7 @@ def until_mended(error: ServiceError, again: Callable[[], object], seconds: floa
     """Show why the page cannot work, and go on by itself as soon as it can."""
     show(error)
     if error.passing:
+        st.caption("The page looks again by itself.")
         _look_again(again, seconds)
     if st.button("Look again", icon=":material/refresh:"):
         st.rerun()

@@ -8,7 +8,7 @@ import requests
 from pydantic import BaseModel, ValidationError
 
 from ui.answers import Answer, Backend, Score, Scored, Timing
-from ui.errors import ServiceError
+from ui.errors import ServiceError, from_problem
 
 _READY_WORDS = (True, "ok", "ready", "healthy", "running")
 
@@ -68,10 +68,16 @@ def _number(header: str | None) -> int | None:
 
 
 def scored(line: bytes) -> Scored | None:
-    """Read a line of a stream; the summary at the end is no row."""
+    """Read a line of a stream; the summary at the end is no row.
+
+    Raises:
+        ServiceError: why the service ended the stream there, or the line is none of a stream.
+    """
     try:
         row = json.loads(line)
         if "summary" in row:
+            if "error" in row:
+                raise from_problem(row["error"])
             return None
         if "error" in row:
             return Scored(int(row["id"]), error=str(row["error"]))

@@ -54,6 +54,7 @@ class Work(ABC):
         self._thread = threading.Thread(target=self._run, name=type(self).__name__, daemon=True)
         self._ended = threading.Event()
         self.cancelled = False
+        self.abandoned = False
 
     def start(self) -> Self:
         self._thread.start()
@@ -74,9 +75,19 @@ class Work(ABC):
     @property
     def stopped(self) -> bool:
         """Whether the work should go no further."""
-        if time.monotonic() - self._seen > ABANDONED_S:
+        if not self._stop.is_set() and time.monotonic() - self._seen > ABANDONED_S:
+            self.abandoned = True
             self._stop.set()
         return self._stop.is_set()
+
+    @property
+    def cut_short(self) -> str | None:
+        """Who ended it before its end, where somebody did."""
+        if self.cancelled:
+            return "Cancelled"
+        if self.abandoned:
+            return f"Ended, since nobody had looked at it for {ABANDONED_S / 60:.0f} minutes"
+        return None
 
     def wait(self, seconds: float) -> None:
         """Pause the work; a cancel ends the pause."""

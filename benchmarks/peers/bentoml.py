@@ -9,14 +9,17 @@ from benchmarks.peers.classifier import Given, Prediction, load
 GIVEN = Given.read()
 
 
-@bentoml.service(workers=GIVEN.workers, traffic={"timeout": 60}, metrics={"enabled": False})
+@bentoml.service(
+    workers=GIVEN.workers,
+    traffic={"timeout": 60},
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},  # nobody else writes a line for each request
+)
 class Sentiment:
     def __init__(self) -> None:
         self.classify = load(GIVEN)
 
-    @bentoml.api(
-        route="/classify", batchable=True, max_batch_size=GIVEN.batch, max_latency_ms=10_000
-    )
+    @bentoml.api(route="/classify", batchable=True, max_batch_size=GIVEN.batch)
     def infer(self, texts: list[str]) -> list[Prediction]:
         return self.classify(texts)
 

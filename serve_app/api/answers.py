@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from serve_app.api.client import Client
 from serve_app.api.errors import (
+    INTERNAL,
     MODEL_FAILED,
     NOT_READY,
     OVERLOADED,
@@ -73,11 +74,12 @@ async def respond(
         _require_room(gateway, backend)
         asked = await read(request)
         drawn = await gateway.quota.draw(client, len(asked.texts))
-        answers = await answer(gateway, backend, asked.texts, client)
-        for index, message in answers.errors.items():
-            raise ProblemError(MODEL_FAILED, f"{message}.", field=f"{asked.field}[{index}]")
+        answers = await answer(gateway, backend, asked, client)
     except ProblemError as problem:
         count(gateway, route, backend, problem.kind.status, kind)
+        raise
+    except Exception:
+        count(gateway, route, backend, INTERNAL.status, kind)
         raise
     rendered = render(asked, answers)
     count(gateway, route, backend, 200, kind)
@@ -109,16 +111,21 @@ def observe(gateway: Gateway, backend: str, answers: Answers) -> None:
         note(TRUNCATED, answers.truncated, backend=backend)
 
 
-async def answer(gateway: Gateway, backend: str, texts: list[str], client: Client) -> Answers:
+async def answer(gateway: Gateway, backend: str, asked: Asked, client: Client) -> Answers:
     """Have texts answered that were drawn from the client's quota.
 
     Raises:
-        ProblemError: 503 overloaded or not ready, 504 timed out; the quota has them back then.
+        ProblemError: 500 the model failed on one, 503 overloaded or not ready, 504 timed out; the
+            quota has them back then.
     """
+    drawn_at = time.monotonic()
     try:
-        return await infer(gateway, backend, texts)
+        answers = await infer(gateway, backend, asked.texts)
+        for index, message in answers.errors.items():
+            raise ProblemError(MODEL_FAILED, f"{message}.", field=f"{asked.field}[{index}]")
+        return answers
     except ProblemError:
-        await gateway.quota.give_back(client, len(texts))
+        await gateway.quota.give_back(client, len(asked.texts), drawn_at)
         raise
 
 

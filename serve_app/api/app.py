@@ -28,11 +28,14 @@ CORS_REQUEST_HEADERS = (
     "traceparent",
 )
 CORS_ANSWER_HEADERS = (
+    "Accept-Encoding",
+    "Allow",
     "Inference-Header-Content-Length",
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
     "Server-Timing",
+    "WWW-Authenticate",
     "X-Backend",
     "X-Batch-Size",
     "X-Model",

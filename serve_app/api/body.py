@@ -38,12 +38,10 @@ def require_media(request: Request, other: str | None = None) -> str:
     return media
 
 
-async def read(request: Request, limit: int) -> bytes:
-    """The raw body.
-
+def require_plain(request: Request) -> None:
+    """
     Raises:
-        ProblemError: 413, it is longer than `limit` bytes; 415, it is compressed; 400, it does
-            not come to its end.
+        ProblemError: 415, the body is compressed.
     """
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("identity", ""):
@@ -52,6 +50,16 @@ async def read(request: Request, limit: int) -> bytes:
             f"Content-Encoding is {coding}; send the body as it is.",
             headers={"Accept-Encoding": "identity"},
         )
+
+
+async def read(request: Request, limit: int) -> bytes:
+    """The raw body.
+
+    Raises:
+        ProblemError: 413, it is longer than `limit` bytes; 415, it is compressed; 400, it does
+            not come to its end.
+    """
+    require_plain(request)
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise _too_large(limit)

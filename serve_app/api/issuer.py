@@ -74,10 +74,7 @@ class Issuer:
         Raises:
             UncheckedError: the issuer is away, and what is kept does not settle it.
         """
-        if self._age >= self._lifetime:
-            await self._read_again()
-        elif self._age >= self._lifetime / 2:
-            self._start()  # ahead of time: nobody waits for it
+        await self._refresh()
         key = self._keys.get((kid, algorithm))
         if key is None:
             await self._read_again()
@@ -92,8 +89,7 @@ class Issuer:
 
     async def state(self) -> str:
         """Empty, or a sentence on why the keys cannot be read; reads them if they never were."""
-        if self._age >= self._lifetime:
-            await self._read_again()
+        await self._refresh()
         return f"The keys of {self._url} cannot be read: {self._fault}." if self._fault else ""
 
     @property
@@ -104,6 +100,13 @@ class Issuer:
     @property
     def _age(self) -> float:
         return self._clock() - self._read_at
+
+    async def _refresh(self) -> None:
+        """Read the keys again as they age. An issuer that is known to be away is not waited for."""
+        if self._age >= self._lifetime and not self._fault:
+            await self._read_again()
+        elif self._age >= self._lifetime / 2:
+            self._start()
 
     def _start(self) -> "asyncio.Task[None] | None":
         """The read that is under way; a new one if the pause allows it."""

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from serve_app.api.client import Client
 from serve_app.api.errors import INVALID, QUOTA, QUOTA_AWAY, ProblemError
-from serve_app.api.window import Window
+from serve_app.api.window import MARGIN_S, Window
 from serve_app.settings import Settings
 
 logger = logging.getLogger("ray.serve")
@@ -95,17 +95,21 @@ class Quota:
         if self._limit is None:
             return
         deadline = time.monotonic() + patience
-        drawn = 0
-        while drawn < texts:
-            part = min(texts - drawn, self._limit.amount)
-            verdict = await self.take(client, part)
-            if verdict.granted:
-                drawn += part
-            elif time.monotonic() + verdict.retry_after > deadline:
-                await self.give_back(client, drawn)
-                raise self._exceeded(verdict, part)
-            else:
-                await asyncio.sleep(verdict.retry_after)
+        drawn: list[tuple[int, float]] = []
+        try:
+            while (left := texts - sum(part for part, _ in drawn)) > 0:
+                part = min(left, self._limit.amount)
+                verdict = await self.take(client, part)
+                if verdict.granted:
+                    drawn.append((part, time.monotonic()))
+                elif time.monotonic() + verdict.retry_after > deadline:
+                    raise self._exceeded(verdict, part)
+                else:
+                    await asyncio.sleep(verdict.retry_after)
+        except (ProblemError, asyncio.CancelledError):
+            for part, at in drawn:
+                await self.give_back(client, part, at)
+            raise
 
     async def take(self, client: Client, texts: int) -> Verdict:
         """Draw texts from a client's quota if it has so many left; else draw nothing.
@@ -140,16 +144,23 @@ class Quota:
             self._back()
             return verdict
 
-    async def give_back(self, client: Client, texts: int) -> None:
-        """Undo a draw whose texts were not answered, as far as its window is the current one."""
+    async def give_back(self, client: Client, texts: int, drawn_at: float) -> None:
+        """Undo a draw whose texts were not answered, if its window is still the current one.
+
+        Args:
+            drawn_at: `time.monotonic()` of the draw.
+        """
         if self._limit is None or not texts or self._fault:
             return
         try:
             async with self._connections, asyncio.timeout(self._timeout):
-                _, _, now, _ = await self._storage.get_sliding_window(
+                asked = time.monotonic()
+                _, _, now, now_expires = await self._storage.get_sliding_window(
                     self._limit.key_for(client.id), self._length
                 )
-                if now:
+                # A window's count is kept for another one, see `_count`.
+                begun = asked + now_expires - 2 * self._length - MARGIN_S
+                if now and begun <= drawn_at:
                     await self._limiter.hit(self._limit, client.id, cost=-min(texts, now))
         except (RedisError, OSError, TimeoutError) as error:
             self._away(error)

@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from serve_app.api.body import parse
 from serve_app.api.errors import INVALID, ProblemError
 from serve_app.api.schemas import check_texts
@@ -100,6 +102,10 @@ class NdjsonRows(Rows):
         if not isinstance(value, dict):
             return Row(self._number, None, "The row must be a JSON object with the field `input`.")
         row = value.get("id", self._number)
+        try:
+            orjson.dumps({"id": row})
+        except TypeError as error:  # a lone surrogate, or nested too deeply
+            return Row(self._number, None, f"The row's `id` cannot be sent back: {error}.")
         if "input" not in value:
             return Row(row, None, "The field `input` is missing.")
         return _checked(row, value["input"], "input")
@@ -114,17 +120,26 @@ class CsvRows(Rows):
 
     def __init__(self, limit: int, column: str) -> None:
         super().__init__(limit)
+        # The library's own limit of a field, one for the whole process, is 131,072 characters.
+        csv.field_size_limit(max(csv.field_size_limit(), limit))
         self._column = column
         self._header: list[str] | None = None
-        self._open = b""
+        self._open = bytearray()
+        self._quoted = False
 
     def _line(self, line: bytes | None, rows: list[Row]) -> None:
-        record = line if line is None or not self._open else self._open + b"\n" + line
-        self._open = b""
-        if record is None or len(record) > self._limit:
+        # Each line is looked at once, however many a quoted field holds.
+        if line is not None:
+            self._open += line
+            self._quoted ^= line.count(b'"') % 2 == 1
+        too_long = line is None or len(self._open) > self._limit
+        if self._quoted and not too_long:  # the field goes on in the next line
+            self._open += b"\n"
+            return
+        record = bytes(self._open)
+        self._open, self._quoted = bytearray(), False
+        if too_long:
             self._append(rows, self._too_long)
-        elif record.count(b'"') % 2:  # a quoted field goes on in the next line
-            self._open = record
         elif record.strip():
             self._record(record, rows)
 

@@ -5,6 +5,7 @@ ingress reads on and keeps on disk what the model has not taken yet.
 """
 
 import asyncio
+import contextlib
 import tempfile
 
 READ_BYTES = 65_536
@@ -88,4 +89,5 @@ class Spool:
 
     def close(self) -> None:
         """Give the disk back."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what a full disk did not take is tried once more
+            self._file.close()

@@ -8,8 +8,9 @@ reader holds up the pieces, not the upload; a client that hangs up ends all thre
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any, NamedTuple
 
 import orjson
 from fastapi import APIRouter
@@ -18,8 +19,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from serve_app.api.answers import count, infer, observe
+from serve_app.api.body import require_plain
 from serve_app.api.client import Client
 from serve_app.api.errors import (
+    INTERNAL,
     INVALID,
     MEDIA,
     OVERLOADED,
@@ -101,8 +104,9 @@ def _asked(request: Request) -> tuple[str | None, int]:
     """The CSV's column of texts, None for NDJSON, and the rows to skip.
 
     Raises:
-        ProblemError: 415 another type, 422 a query that is not valid.
+        ProblemError: 415 another type or compressed, 422 a query that is not valid.
     """
+    require_plain(request)
     media = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media not in (NDJSON, CSV):
         raise ProblemError(MEDIA, f"Content-Type is {media or 'empty'}; send {NDJSON} or {CSV}.")
@@ -117,6 +121,16 @@ def _asked(request: Request) -> tuple[str | None, int]:
             INVALID, "A CSV needs ?text_column=, the column's name.", field="text_column"
         )
     return (column if media == CSV else None), int(offset)
+
+
+class _Piece(NamedTuple):
+    """Answered rows, and what they took from the quota, and when."""
+
+    lines: bytes
+    rows: int
+    errors: int
+    texts: int
+    drawn_at: float
 
 
 class _Stream(Response):
@@ -155,6 +169,9 @@ class _Stream(Response):
         except asyncio.CancelledError:
             if not writing.cancelled():  # it was this call that was cancelled
                 raise
+        except Exception:
+            self._status = INTERNAL.status
+            raise
         finally:
             for task in (writing, reading):
                 task.cancel()
@@ -186,8 +203,13 @@ class _Stream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         error: dict[str, Any] | None = None
         try:
-            async for piece in self._answers(spool):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            async with aclosing(self._answers(spool)) as answered:
+                async for piece in answered:
+                    self._rows += piece.rows
+                    self._errors += piece.errors
+                    await send(
+                        {"type": "http.response.body", "body": piece.lines, "more_body": True}
+                    )
         except ProblemError as problem:
             error = _error(problem.kind, problem.detail)
             if "Retry-After" in problem.headers:
@@ -212,9 +234,12 @@ class _Stream(Response):
         self._status = 200 if error is None else error["status"]
         await send({"type": "http.response.body", "body": orjson.dumps(last) + b"\n"})
 
-    async def _answers(self, spool: Spool) -> AsyncIterator[bytes]:
-        """Answered pieces, in order; reads no further ahead than `PIECES` pieces."""
-        pieces: deque[asyncio.Task[bytes]] = deque()
+    async def _answers(self, spool: Spool) -> AsyncGenerator[_Piece]:
+        """Answered pieces, in order; reads no further ahead than `PIECES` pieces.
+
+        Nothing leaves behind a piece that failed: who goes on by `?offset=` counts the rows before.
+        """
+        pieces: deque[asyncio.Task[_Piece]] = deque()
         source = self._pieces(spool)
         ended = False
         following: asyncio.Task[list[Row]] | None = None
@@ -233,15 +258,22 @@ class _Stream(Response):
                     else:
                         ended = True
                 if pieces and pieces[0].done():
-                    yield pieces.popleft().result()
+                    answered = pieces[0].result()
+                    pieces.popleft()
+                    yield answered
         except (SpoolFullError, ProblemError, OSError):
             while pieces:  # what was sent on is answered before the fault is told
-                yield await pieces.popleft()
+                answered = await pieces[0]
+                pieces.popleft()
+                yield answered
             raise
         finally:
             for task in (following, *pieces):
                 if task is not None:
                     task.cancel()
+            for unsent in await asyncio.gather(*pieces, return_exceptions=True):
+                if isinstance(unsent, _Piece):
+                    await self._give_back(unsent.texts, unsent.drawn_at)
 
     async def _pieces(self, spool: Spool) -> AsyncIterator[list[Row]]:
         """Rows in pieces: full ones while the upload runs ahead, else what has arrived."""
@@ -260,17 +292,20 @@ class _Stream(Response):
             if not piece:
                 return
 
-    async def _answer(self, rows: list[Row]) -> bytes:
+    async def _answer(self, rows: list[Row]) -> _Piece:
         texts = [row.text for row in rows if row.text is not None]
         lines: list[dict[str, Any]] = []
-        quota = self._gateway.quota
-        await quota.draw_patiently(self._client, len(texts), PATIENCE_S)
+        await self._gateway.quota.draw_patiently(self._client, len(texts), PATIENCE_S)
+        drawn, drawn_at = len(texts), time.monotonic()
         try:
             answers = await self._try(texts) if texts else None
-        except ProblemError:
-            await quota.give_back(self._client, len(texts))
+        except (ProblemError, asyncio.CancelledError):
+            await self._give_back(drawn, drawn_at)
             raise
         if answers is not None:
+            if answers.errors:
+                drawn -= len(answers.errors)
+                await self._give_back(len(answers.errors), drawn_at)
             observe(self._gateway, self._backend, answers)
             scores = apply(answers.logits, self._function)
             best = scores.argmax(axis=1).tolist()
@@ -286,12 +321,14 @@ class _Stream(Response):
             else:
                 lines.append({"id": row.id, "label": self._labels[best[at]], "score": values[at]})
             at += 1
-        self._rows += len(lines)
         errors = sum("error" in line for line in lines)
         if errors:
-            self._errors += errors
             self._gateway.telemetry.note(BAD_ROWS, errors, backend=self._backend)
-        return b"".join(orjson.dumps(line) + b"\n" for line in lines)
+        body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+        return _Piece(body, len(lines), errors, drawn, drawn_at)
+
+    async def _give_back(self, texts: int, drawn_at: float) -> None:
+        await self._gateway.quota.give_back(self._client, texts, drawn_at)
 
     async def _try(self, texts: list[str]) -> Answers:
         """Have a piece answered, waiting while the model is overloaded or away.

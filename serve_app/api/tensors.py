@@ -20,6 +20,8 @@ from serve_app.api.schemas import check_texts, object_of, whole
 BINARY = "application/octet-stream"
 HEADER = "Inference-Header-Content-Length"
 LENGTH = struct.Struct("<I")
+DIGITS = 20
+"""Of a length; Python refuses to read numbers of some thousand."""
 
 Floats = npt.NDArray[np.float32]
 Values = list[str] | Floats
@@ -36,7 +38,8 @@ def split(body: bytes, length: str | None) -> tuple[bytes, bytes]:
     """
     if length is None:
         return body, b""
-    if not (length.isascii() and length.isdecimal()) or int(length[:20]) > len(body):
+    whole_number = length.isascii() and length.isdecimal() and len(length) <= DIGITS
+    if not whole_number or int(length) > len(body):
         raise ProblemError(
             INVALID,
             f"{HEADER} must be the length of the JSON object in bytes, at most the body's"
@@ -120,9 +123,10 @@ def texts_of(tensor: dict[str, Any], binary: bytes, max_texts: int, field: str) 
         data: Any = _flat(tensor.get("data"), columns)
     else:
         if whole(size) != len(binary):
+            said = size if isinstance(size, int | float) else "no number"
             raise _wrong_size(
                 f"{field}.parameters.binary_data_size",
-                f"is {size!r}, and {len(binary)} bytes follow the JSON object",
+                f"is {said}, and {len(binary)} bytes follow the JSON object",
             )
         data = decode(unpack(binary, count, data_field), data_field)
     if not isinstance(data, list):

@@ -21,6 +21,10 @@ from serve_app.engine.backend import Encoded
 from serve_app.engine.fair_queue import FairQueue
 from serve_app.engine.postprocess import Logits
 
+TAKEN = 64
+"""Texts that left before their turn may stay among those that wait for it, beside as many again
+as do wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -184,6 +188,8 @@ class Batcher:
                 if not self._count:
                     return
                 batch = self._take()
+                if len(self._turns) > 2 * self._count + TAKEN:
+                    self._turns.keep(lambda item: not item.taken)
                 self._idle -= 1
                 if batch:
                     self._running[worker] = (time.perf_counter(), len(batch))

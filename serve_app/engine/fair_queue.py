@@ -11,7 +11,7 @@ went on text by text would all end at the very end, on a slow model all of them 
 """
 
 import heapq
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from itertools import count
 from typing import Generic, TypeVar
 
@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 LONG_TURN = 32
 """Texts of a turn among long requests: shorter lists are answered whole, in the order they came."""
 FLOWS = 1000
-"""Requests in parts that are remembered before those that are over are forgotten."""
+"""Requests in parts that are remembered: the latest ones."""
 
 
 class FairQueue(Generic[Item]):
@@ -53,18 +53,15 @@ class FairQueue(Generic[Item]):
             number += 1
             tag += number // self._turn - turn
         if flow is not None:
+            self._flows.pop(flow, None)  # so that the oldest stands first
             self._flows[flow] = (tag, number)
             if len(self._flows) > FLOWS:
-                over = self._virtual_time + 1
-                self._flows = {name: end for name, end in self._flows.items() if end[0] > over}
+                del self._flows[next(iter(self._flows))]
 
-    def first(self) -> Item:
-        """The item that `pop` would take.
-
-        Raises:
-            IndexError: the queue is empty.
-        """
-        return self._heap[0][3]
+    def keep(self, wanted: Callable[[Item], bool]) -> None:
+        """Forget the items that are not wanted any more."""
+        self._heap = [entry for entry in self._heap if wanted(entry[3])]
+        heapq.heapify(self._heap)
 
     def pop(self) -> Item:
         """Take the next item.

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import yaml
 
 from serve_app.jobs.deploy_check import check
-from serve_app.jobs.kubectl import NAMESPACE, DeployError, bare, get, kubectl, live
+from serve_app.jobs.kubectl import APPLY, NAMESPACE, DeployError, bare, get, kubectl, live
 from serve_app.jobs.manifests import IMAGES, Manifest, ManifestError, render, the
 from serve_app.serve_config import hash_of, with_hash
 
@@ -148,8 +148,8 @@ def _apply_or_go_back(
     options: Options, manifests: list[Manifest], service: Manifest, done: str
 ) -> None:
     before = live(manifests)
-    kubectl("apply", "--server-side", "-f", "-", given=manifests)
     try:
+        kubectl(*APPLY, given=manifests)
         _wait_running(options.timeout_s)
         if options.address:
             config = yaml.safe_load(service["spec"]["serveConfigV2"])
@@ -160,7 +160,7 @@ def _apply_or_go_back(
                 f"{error} There was nothing before that could be gone back to."
             ) from None
         restored = [bare(each) for each in before]
-        kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=restored)
+        kubectl(*APPLY, given=restored)
         _wait_running(options.timeout_s)
         raise DeployError(f"{error} Rolled back: what ran before runs again.") from None
     _say(done)
@@ -168,7 +168,7 @@ def _apply_or_go_back(
 
 def _deploy_page(options: Options, manifests: list[Manifest]) -> None:
     first = get("deployment", "page") is None
-    kubectl("apply", "--server-side", "-f", "-", given=manifests)
+    kubectl(*APPLY, given=manifests)
     try:
         kubectl("rollout", "status", "deployment/page", "--timeout", f"{options.timeout_s:.0f}s")
         python = ("--", "python", "-c", OPENS, API_OF_THE_PAGE)

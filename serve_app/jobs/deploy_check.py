@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 
-from serve_app.jobs.kubectl import NAMESPACE, DeployError, as_json, get, kubectl
+from serve_app.jobs.kubectl import APPLY, NAMESPACE, DeployError, as_json, get, kubectl
 from serve_app.jobs.manifests import Manifest, ray_cpus, the
 
 SECRETS = {
@@ -33,7 +33,7 @@ def check(overlay: str, images: list[str], manifests: list[Manifest]) -> None:
             raise DeployError(f"{image} is not named by digest.")
     _refuse_small_cluster(overlay, manifests)
     try:
-        kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", given=manifests)
+        kubectl(*APPLY, "--dry-run=server", given=manifests)
     except DeployError as error:
         raise DeployError(f"The API server refuses it: {error}.") from None
 

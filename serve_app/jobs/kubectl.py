@@ -9,6 +9,9 @@ import yaml
 from serve_app.jobs.manifests import Manifest
 
 NAMESPACE = "sentiment"
+APPLY = ("apply", "--server-side", "--force-conflicts", "-f", "-")
+"""The manifests are right, whoever changed a field since: an operator by hand, a roll back, the
+KubeRay operator."""
 
 
 class DeployError(Exception):

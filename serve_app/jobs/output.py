@@ -14,6 +14,7 @@ from typing import Any
 LABEL, SCORE, ERROR = "prediction", "prediction_score", "prediction_error"
 """The columns that are added."""
 JOB = "_job.json"
+CHECKPOINT = "_checkpoint"
 
 
 class ScoreError(Exception):
@@ -33,7 +34,7 @@ class Output:
         local = "://" not in address
         self.address = str(Path(address).resolve()) if local else address.rstrip("/")
         uri = Path(self.address).as_uri() if local else self.address
-        self.checkpoint = f"{self.address}/_checkpoint"
+        self.checkpoint = f"{self.address}/{CHECKPOINT}"
         self._files, self._folder = FileSystem.from_uri(uri)
 
     def is_done(self, job: dict[str, Any]) -> bool:
@@ -82,6 +83,8 @@ class Output:
             errors = scored.count_rows(filter=ds.field(ERROR).is_valid())
         summary = {"rows": rows, "errors": errors, "seconds": seconds}
         self._write({**(self._job() or {}), "summary": summary})
+        if CHECKPOINT in self._names():
+            self._files.delete_dir(f"{self._folder}/{CHECKPOINT}")
         return _in_words(summary)
 
     def summary(self) -> str:

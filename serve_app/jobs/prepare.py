@@ -18,7 +18,7 @@ from serve_app.jobs.errors import HubUnreachable, PrepareError, out_of_space
 from serve_app.jobs.fingerprint import fingerprint
 from serve_app.jobs.folder import refuse_strange, replacing
 from serve_app.jobs.progress import Steps
-from serve_app.jobs.source import identify
+from serve_app.jobs.source import bundled, identify, prepared_folder
 from serve_app.jobs.stopping import Stopped, stoppable
 
 
@@ -46,7 +46,9 @@ def parser() -> argparse.ArgumentParser:
         "--model", metavar="ID_OR_FOLDER", help="hub id or folder (default: the bundled model)"
     )
     result.add_argument("--revision", help="commit, tag or branch of a hub model")
-    result.add_argument("--output", required=True, type=Path, metavar="DIR")
+    result.add_argument(
+        "--output", type=Path, metavar="DIR", help="default: where `sentiment run` looks for it"
+    )
     result.add_argument(
         "--labelled",
         type=Path,
@@ -76,7 +78,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = Options(
         model=arguments.model,
         revision=arguments.revision,
-        output=arguments.output.expanduser(),
+        output=(
+            prepared_folder(arguments.model or str(bundled()))
+            if arguments.output is None
+            else arguments.output.expanduser()
+        ),
         labelled=arguments.labelled,
         precision=arguments.precision,
     )

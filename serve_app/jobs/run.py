@@ -18,11 +18,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from serve_app.jobs import preflight
+from serve_app.jobs.source import BUNDLED, prepared_folder
 from serve_app.local_cluster import ClusterError, LocalCluster
 from serve_app.serve_config import BASE, LOCAL, ROOT, Config, least_cpus, load
 
-BUNDLED = ROOT / "models" / "sst2-minilm"
-PREPARED = ROOT / ".cache" / "prepared"
 START_S = 180.0
 
 
@@ -104,8 +103,7 @@ def _prepare(model: str) -> Path:
     Raises:
         ClusterError: preparation failed and has said why.
     """
-    name = Path(model).name if Path(model).is_dir() else model.replace("/", "--")
-    folder = PREPARED / name
+    folder = prepared_folder(model)
     command = [sys.executable, "-m", "serve_app.cli", "prepare", "--model", model]
     if subprocess.run([*command, "--output", str(folder)], check=False).returncode:
         raise ClusterError("The model could not be prepared.")
@@ -197,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sentiment run", description="Serve on this machine, until Ctrl-C."
     )
-    parser.add_argument("--model", default=str(BUNDLED), help="hub id or folder to serve")
+    parser.add_argument("--model", default=str(ROOT / BUNDLED), help="hub id or folder to serve")
     parser.add_argument("--host", default="127.0.0.1", help="where API and page listen")
     parser.add_argument("--port", type=int, default=8000, help="of the API")
     parser.add_argument("--page-port", type=int, default=8501, help="of the Streamlit page")

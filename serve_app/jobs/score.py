@@ -11,9 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from serve_app.api.errors import ProblemError
 from serve_app.api.schemas import check_texts
@@ -24,7 +22,11 @@ from serve_app.engine.loading import BACKENDS, BackendName, load
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, rank
 from serve_app.jobs import preflight
 from serve_app.jobs.output import ERROR, LABEL, SCORE, Output, ScoreError
-from serve_app.jobs.run import BUNDLED, PREPARED
+from serve_app.jobs.source import BUNDLED, PREPARED
+from serve_app.serve_config import ROOT
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ROWS = 1024
 """Of one task: enough to find neighbours in length, few enough to lose by a kill."""
@@ -41,7 +43,7 @@ KINDS = {
     "parquet": "parquet",
 }
 """Of files, by the endings of their names."""
-DEFAULT_MODEL = PREPARED / BUNDLED.name
+DEFAULT_MODEL = ROOT / PREPARED / BUNDLED.name
 
 
 class Scorer:
@@ -59,20 +61,29 @@ class Scorer:
         self._function = DEFAULT_FUNCTION[artifacts.manifest.problem_type]
         self._column = column
 
-    def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, rows: "pa.Table") -> "pa.Table":
         """The rows with three columns more; a bad text has an error in place of a label."""
-        texts = list(rows[self._column])
+        import pyarrow as pa
+
+        texts = rows.column(self._column).to_pylist()
         errors = [_fault(text, self._column) for text in texts]
         good = [row for row, error in enumerate(errors) if error is None]
-        labels = np.full(len(texts), None, dtype=object)
-        scores = np.full(len(texts), np.nan)
+        labels: list[str | None] = [None] * len(texts)
+        scores: list[float | None] = [None] * len(texts)
         encoded = self._backend.encode([texts[row] for row in good])
         for batch in neighbours(encoded, BUDGET):
             logits = self._backend.logits([encoded[index] for index in batch])
             best = rank(apply(logits, self._function), self._labels, top_k=1)
             for index, (top,) in zip(batch, best, strict=True):
                 labels[good[index]], scores[good[index]] = top["label"], top["score"]
-        return {**rows, LABEL: labels, SCORE: scores, ERROR: np.array(errors, dtype=object)}
+        # With their types: those of a part without an error, or with nothing else, would be others.
+        for name, values, kind in (
+            (LABEL, labels, pa.string()),
+            (SCORE, scores, pa.float64()),
+            (ERROR, errors, pa.string()),
+        ):
+            rows = rows.append_column(name, pa.array(values, kind))
+        return rows
 
 
 def neighbours(encoded: Sequence[Encoded], budget: Budget) -> Iterator[list[int]]:
@@ -107,7 +118,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"sentiment: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("sentiment: stopped; the same command goes on from here", file=sys.stderr)
+        print(f"sentiment: stopped. {_how_to_go_on(options)}", file=sys.stderr)
         return 130
     return 0
 
@@ -173,8 +184,9 @@ def score(options: argparse.Namespace) -> None:
         if options.id_column:  # what is read from here on leaves out the rows that are done
             from ray.data.checkpoint import CheckpointConfig
 
+            # Ray would delete it before the job's end is written down, and the rows were done anew.
             ray.data.DataContext.get_current().checkpoint_config = CheckpointConfig(
-                options.id_column, output.checkpoint
+                options.id_column, output.checkpoint, delete_checkpoint_on_success=False
             )
         rows = _read(options.files, kind, options.text_column)
         processes = options.processes or _processes(int(ray.cluster_resources().get("CPU", 0)))
@@ -183,12 +195,13 @@ def score(options: argparse.Namespace) -> None:
             Scorer,
             fn_constructor_args=(str(artifacts.folder), options.backend, options.text_column),
             batch_size=min(ROWS, options.part_rows),
+            batch_format="pyarrow",
             num_cpus=1,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=processes),
         ).write_parquet(output.address)
         summary = output.end(time.monotonic() - start)
     except ray.exceptions.RayError as error:
-        raise ScoreError(f"{_last_line(error)} The same command goes on from here.") from error
+        raise ScoreError(f"{_last_line(error)} {_how_to_go_on(options)}") from error
     finally:
         ray.shutdown()
     print(f"sentiment: {options.output} is done: {summary}", file=sys.stderr)
@@ -271,6 +284,12 @@ def require(columns: Sequence[str], options: argparse.Namespace) -> None:
     taken = {LABEL, SCORE, ERROR} & set(columns)
     if taken:
         raise ScoreError(f"The files have a column {min(taken)!r} already.")
+
+
+def _how_to_go_on(options: argparse.Namespace) -> str:
+    if options.id_column:
+        return "The same command goes on from here."
+    return "Without --id-column it cannot go on; begin anew in an empty folder."
 
 
 def _last_line(error: BaseException) -> str:

@@ -16,6 +16,8 @@ from serve_app.engine.artifacts import sha256
 from serve_app.jobs.errors import PrepareError
 
 BUNDLED = Path("models") / "sst2-minilm"
+PREPARED = Path(".cache") / "prepared"
+"""Where prepared models are kept, below the repository's root."""
 CONFIG = "config.json"
 TOKENIZER = (
     "tokenizer.json",
@@ -97,6 +99,13 @@ def bundled() -> Path:
     """The bundled model's folder: beside the package in a checkout, else in the working folder."""
     beside = Path(__file__).resolve().parents[2] / BUNDLED
     return beside if beside.is_dir() else BUNDLED
+
+
+def prepared_folder(model: str) -> Path:
+    """Where a folder or a hub id is prepared to, unless another place is named."""
+    folder = Path(model).expanduser()
+    name = folder.resolve().name if folder.is_dir() else model.replace("/", "--")
+    return Path(__file__).resolve().parents[2] / PREPARED / name
 
 
 def identify_folder(folder: Path) -> LocalSource:

@@ -223,9 +223,18 @@ async def test_texts_that_were_not_answered_are_given_back() -> None:
 
 async def test_no_more_is_given_back_than_the_window_has() -> None:
     counted = quota("10/hour")
-    await counted.give_back(A, 5)
+    await counted.give_back(A, 5, time.monotonic())
     assert (await counted.take(A, 10)).granted
     assert not (await counted.take(A, 1)).granted
+
+
+async def test_what_was_drawn_from_an_earlier_window_is_not_given_to_this_one() -> None:
+    counted = quota("10/hour")
+    assert (await counted.take(A, 10)).granted
+    await counted.give_back(A, 10, time.monotonic() - 3601)
+    assert not (await counted.take(A, 1)).granted
+    await counted.give_back(A, 10, time.monotonic())
+    assert (await counted.take(A, 10)).granted
 
 
 async def test_a_stream_draws_as_it_goes() -> None:
@@ -300,7 +309,7 @@ async def test_replicas_count_together_in_redis(redis: RedisServer) -> None:
 async def test_redis_has_back_what_was_not_answered(redis: RedisServer) -> None:
     it = quota("10/hour", quota_redis=redis.url)
     assert (await it.take(A, 10)).granted
-    await it.give_back(A, 4)
+    await it.give_back(A, 4, time.monotonic())
     assert not (await it.take(A, 5)).granted
     assert (await it.take(A, 4)).granted
 
@@ -338,7 +347,7 @@ async def test_redis_away_and_back(redis: RedisServer, choice: str) -> None:
                 assert answers[0].json()["type"] == "urn:sentiment:problem:quota-unavailable"
                 assert answers[0].headers["Retry-After"] == "1"
         (message,) = messages
-        assert "let in uncounted" if choice == "open" else "refused" in message
+        assert ("let in uncounted" if choice == "open" else "refused") in message
         ready = await http.get("/ready")
         assert ready.status_code == (200 if choice == "open" else 503)
         assert "Redis does not count" in ready.json()["quota"]

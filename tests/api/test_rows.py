@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -55,6 +56,9 @@ BAD = {
     b'{"id": 7, "input": " "}': "blank",
     b'{"input": "\\ud800"}': "surrogate",
     b'{"input": "\xff"}': "not JSON",
+    b'{"input": "x", "id": "\\ud800"}': "`id` cannot be sent back",
+    b'{"input": "x", "id": ' + b"[" * 254 + b"]" * 254 + b"}": "`id` cannot be sent back",
+    b'{"input": "x", "id": ' + b"[" * 300 + b"]" * 300 + b"}": "`id` cannot be sent back",
     b'{"input": "' + b"x" * 2000 + b'"}': "longer than 1000",
 }
 
@@ -95,3 +99,20 @@ def test_a_quote_that_is_never_closed_does_not_eat_the_memory() -> None:
     found = [row for _ in range(100) for row in rows.feed(b"x" * 50 + b"\n")]
     assert found
     assert all("longer" in str(row.error) or row.text for row in found)
+
+
+def test_each_line_of_an_open_quote_is_looked_at_once() -> None:
+    """Once for each line that followed, an upload of line ends stood still for minutes."""
+    limit = 4_000_000
+    rows = CsvRows(limit, "text")
+    rows.feed(b'text\n"')
+    start = time.process_time()
+    found = [row for _ in range(65) for row in rows.feed(b"\n" * 65_536)]
+    assert time.process_time() - start < 10
+    assert [str(row.error) for row in found] == [f"The row is longer than {limit} bytes."]
+
+
+def test_a_field_may_be_as_long_as_a_row() -> None:
+    text = "long " * 40_000
+    rows = rows_of(CsvRows(1_000_000, "text"), [f'text\n"{text}"\n'.encode()])
+    assert [row.text for row in rows] == [text]

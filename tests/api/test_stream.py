@@ -19,7 +19,13 @@ Answer = dict[str, Any]
 class Conversation:
     """One request to an ASGI app whose messages the test sends and takes one at a time."""
 
-    def __init__(self, app: ASGIApp, query: str = "", media: str = "application/x-ndjson") -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        query: str = "",
+        media: str = "application/x-ndjson",
+        *headers: tuple[bytes, bytes],
+    ) -> None:
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
         self.sent: list[Message] = []
         self._taken: asyncio.Queue[Message] = asyncio.Queue(1)
@@ -33,7 +39,7 @@ class Conversation:
             "root_path": "",
             "scheme": "http",
             "query_string": query.encode(),
-            "headers": [(b"content-type", media.encode())],
+            "headers": [(b"content-type", media.encode()), *headers],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 2),
         }
@@ -175,6 +181,15 @@ async def test_what_cannot_be_a_stream_is_refused_before_it_begins(
     assert (await talk.message())["status"] == status
 
 
+async def test_a_compressed_upload_is_refused(world: World) -> None:
+    gzip = (b"content-encoding", b"gzip")
+    talk = Conversation(world.app, "", "application/x-ndjson", gzip)
+    talk.send(b"", more=False)
+    refused = await talk.message()
+    assert refused["status"] == 415
+    assert (b"accept-encoding", b"identity") in refused["headers"]
+
+
 async def test_a_csv_is_answered_by_its_column(world: World) -> None:
     talk = Conversation(world.app, "text_column=review", "text/csv; charset=utf-8")
     talk.send(b'stars,review\n5,"good, really"\n1,bad\n', more=False)
@@ -251,3 +266,36 @@ async def test_rows_that_were_not_answered_are_given_back(
     assert last["error"]["status"] == 504
     verdict = await world.gateway.quota.take(ANONYMOUS, 100)
     assert verdict.granted
+
+
+async def test_nothing_leaves_behind_a_piece_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who goes on by `?offset=` counts the rows before: none may be missing among them."""
+    monkeypatch.setattr("serve_app.api.stream.PATIENCE_S", 0.0)
+    world = World(quota="100/hour")
+    world.may_answer.clear()
+    talk = Conversation(world.app)
+    talk.send(rows(*["text"] * 138), more=False)  # 64 pass, 64 do not, 10 would
+    await talk.message()
+    await world.until(lambda: world.calls > 4)  # of 16 texts, and one of 10
+    world.may_answer.set()
+    *lines, last = await talk.rest()
+    assert [line["id"] for line in lines] == list(range(64))
+    assert last["error"]["status"] == 429
+    assert last["summary"]["rows"] == 64
+    await talk.task
+    assert (await world.gateway.quota.take(ANONYMOUS, 36)).granted, "the others are given back"
+
+
+async def test_an_unforeseen_fault_is_counted_as_the_service_s_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("serve_app.api.stream.apply", fail)
+    talk = Conversation(world.app)
+    talk.send(rows("text"), more=False)
+    await talk.message()
+    with pytest.raises(ZeroDivisionError):
+        await talk.task
+    assert [tags["status"] for tags in ended(world)] == ["500"]

@@ -100,6 +100,20 @@ def test_a_header_that_is_no_length_is_refused(length: str) -> None:
         split(b"{}", length)
 
 
+def test_a_length_that_python_refuses_to_read_is_refused() -> None:
+    with pytest.raises(ProblemError, match="must be the length"):
+        split(b"{}", "0" * 5000)
+
+
+def test_a_size_that_is_no_number_is_not_repeated() -> None:
+    nested: object = 1
+    for _ in range(900):
+        nested = [nested]
+    tensor = {"shape": [1], "parameters": {"binary_data_size": nested}}
+    with pytest.raises(ProblemError, match="is no number, and 5 bytes"):
+        texts_of(tensor, b"\1\0\0\0a", MAX_TEXTS, "inputs[0]")
+
+
 def test_a_body_without_the_header_is_all_json() -> None:
     assert split(b"{}", None) == (b"{}", b"")
 

@@ -152,6 +152,7 @@ async def test_issuer_down_with_a_warm_cache(
         for _ in range(3):
             clock.now += LIFETIME
             assert (await tokens.client(good)).id == "oidc:service-a"
+            await settled(tokens)
     assert len(messages) == 3
     assert all("cannot be read" in message for message in messages)
     for make, _ in TOKENS.values():
@@ -161,8 +162,25 @@ async def test_issuer_down_with_a_warm_cache(
     issuer.up()
     clock.now += PAUSE
     with logged() as messages:
+        await tokens.issuer.state()
+        await settled(tokens)
         assert await tokens.issuer.state() == ""
     assert "can be read again" in messages[0]
+
+
+async def test_an_issuer_that_is_known_to_be_away_is_not_waited_for(
+    issuer: SigningIssuer, tokens: Tokens, clock: Clock
+) -> None:
+    good = issuer.token(exp=issuer.claims()["iat"] + 10**6)
+    await tokens.client(good)
+    issuer.down()
+    clock.now += LIFETIME
+    await tokens.client(good)
+    for ask in (lambda: tokens.client(good), tokens.issuer.state):
+        clock.now += LIFETIME
+        await ask()
+        assert tokens.issuer._reading is not None, "it is asked, and nobody waits"
+        await settled(tokens)
 
 
 async def test_keys_that_are_a_day_old_are_not_trusted(

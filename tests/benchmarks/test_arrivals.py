@@ -46,4 +46,6 @@ async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(delay=0.5) as (server, url):
         arrived = await send(url, [b"{}"], rate=200, seconds=0.2)
     assert server.most_at_once <= 3
-    assert arrived.unsent > 0
+    assert arrived.unsent
+    assert summarize(arrived, 0.0, 0.2)["unsent"] == len(arrived.unsent)
+    assert summarize(arrived, 5.0, 0.2)["unsent"] == 0

@@ -26,7 +26,7 @@ async def test_counts_only_what_is_answered_within_the_window() -> None:
     async with serving(delay=0.05) as (server, url):
         result = await load.run(url, BODIES, 2, 0.2, warm_up=0.2)
     assert 0 < result.requests < len(server.bodies)
-    assert 0.2 <= result.seconds < 1
+    assert 0.2 <= result.seconds < 10
     assert result.requests_per_second == pytest.approx(result.requests / result.seconds)
 
 
@@ -35,14 +35,14 @@ async def test_a_slow_server_is_waited_for_but_not_for_ever() -> None:
         result = await load.run(url, BODIES, 2, 0.01, least=4)
         assert result.requests >= 4
         result = await load.run(url, BODIES, 2, 0.01, least=1000, longest=0.25)
-        assert 0.25 <= result.seconds < 1
+        assert 0.25 <= result.seconds < 10
 
 
 async def test_what_is_still_due_at_the_end_may_be_dropped() -> None:
-    async with serving(delay=0.3) as (_, url):
+    async with serving(delay=10) as (_, url):
         start = time.perf_counter()
         dropped = await load.run(url, BODIES, 2, 0.05, patience=0)
-        assert time.perf_counter() - start < 0.3
+        assert time.perf_counter() - start < 10
         late = await load.run(url, BODIES, 2, 0.05, patience=0.01)
     assert dropped.errors == 0
     assert late.errors == 2

@@ -84,4 +84,12 @@ def test_requests_that_are_over_are_forgotten() -> None:
     for flow in range(5000):
         queue.add([flow], flow)
         queue.pop()
-    assert len(queue._flows) <= FLOWS + 1
+    assert len(queue._flows) == FLOWS
+
+
+def test_what_is_not_wanted_any_more_is_forgotten() -> None:
+    queue: FairQueue[str] = FairQueue()
+    queue.add("abcd")
+    queue.add("123")
+    queue.keep(lambda item: item not in "a3c")
+    assert drain(queue) == ["1", "b", "2", "d"]

@@ -46,10 +46,14 @@ def test_answers_begin_before_the_upload_ends(service: Service) -> None:
         connection.sendall(f"{len(line):x}\r\n".encode() + line + b"\r\n")
         received = b""
         while b'"label"' not in received:
-            received += connection.recv(4096)
+            piece = connection.recv(4096)
+            assert piece, "it hung up"
+            received += piece
         connection.sendall(b"0\r\n\r\n")
         while b'"summary"' not in received:
-            received += connection.recv(4096)
+            piece = connection.recv(4096)
+            assert piece, "it hung up"
+            received += piece
 
 
 def test_a_client_that_sends_everything_before_it_reads_does_not_deadlock(

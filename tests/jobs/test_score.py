@@ -21,6 +21,7 @@ from serve_app.jobs.output import ERROR, LABEL, SCORE, ScoreError
 from serve_app.jobs.score import neighbours, parser, require
 from tests.jobs.conftest import ROOT
 
+ALONE = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
 WORDS = "the film was very good bad great awful not and but i it".split()
 
 
@@ -36,7 +37,7 @@ def start(*arguments: str | Path) -> "subprocess.Popen[str]":
         stdout=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
-        env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
+        env=ALONE,
     )
 
 
@@ -87,6 +88,42 @@ def test_csv_in_parquet_out_with_a_fault_in_its_place(prepared: Path, tmp_path: 
     code, said = run(*arguments)
     assert (code, len(list(output.glob("*.parquet")))) == (0, 1)
     assert "is done: 40 rows" in said
+
+
+ENDING = """
+import sys
+from serve_app.jobs import score
+
+def end(*_):
+    raise KeyboardInterrupt
+
+score.Output.end = end
+sys.exit(score.main(sys.argv[1:]))
+"""
+
+
+def test_a_job_stopped_at_its_very_end_goes_on_and_has_every_row_once(
+    prepared: Path, tmp_path: Path
+) -> None:
+    frame = pd.DataFrame({"id": range(60), "input": texts(60)})
+    frame.loc[55, "input"] = " "  # a part with an error among some without
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    output = tmp_path / "out"
+    arguments = [str(tmp_path / "in.csv"), "--output", str(output), "--model", str(prepared)]
+    arguments += ["--id-column", "id", "--part-rows", "20", "--processes", "1"]
+    stopped = subprocess.run(
+        [sys.executable, "-c", ENDING, *arguments],
+        cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=200, check=False, env=ALONE,
+    )  # fmt: skip
+    assert stopped.returncode == 130, stopped.stderr
+    assert "The same command goes on from here." in stopped.stderr
+    code, said = run(*arguments)
+    assert code == 0, said
+    assert "is done: 60 rows, 1 with errors" in said
+    assert not (output / "_checkpoint").exists()
+    rows = pd.read_parquet(output)
+    assert sorted(rows["id"]) == list(range(60))
+    assert rows[ERROR].notna().sum() == 1
 
 
 def test_a_killed_job_goes_on_and_has_every_row_once(prepared: Path, tmp_path: Path) -> None:

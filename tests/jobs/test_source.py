@@ -112,3 +112,10 @@ def test_an_index_may_name_files_of_its_folder_only(tmp_path: Path) -> None:
 def test_a_revision_of_a_folder_is_refused(folder: Path) -> None:
     with pytest.raises(PrepareError, match="--revision is for models of the hub"):
         identify(str(folder), "main")
+
+
+def test_folders_and_hub_ids_are_prepared_to_folders_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    assert source.prepared_folder(f"{tmp_path}/mine/").parts[-3:] == (".cache", "prepared", "mine")
+    assert source.prepared_folder("a/x").name == "a--x"
+    assert source.prepared_folder("b/x").name == "b--x"

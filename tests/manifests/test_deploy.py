@@ -42,6 +42,10 @@ if words[0] == "get":
     else:
         found = state.get(words[1] if words[1] == "nodes" else "/".join(words[1:3]))
     print(json.dumps(found) if found else "")
+if words[0] in state.get("fails_once", []) and "--dry-run=server" not in words:
+    state["fails_once"].remove(words[0])
+    (here / "state.json").write_text(json.dumps(state))
+    sys.exit("error: the server says no, once")
 if words[0] in state.get("fails", []) and "--dry-run=server" not in words or (
     "--dry-run=server" in words and "dry-run" in state.get("fails", [])
 ):
@@ -127,7 +131,7 @@ def run(*more: str, overlay: str = "eks") -> int:
 def test_deploys_the_api_then_scaling_then_the_page(cluster: Cluster) -> None:
     assert run("--page-address", "https://page.example.com") == 0
     (first, api), (second, scaling), bounds, (_, page), *asked = cluster.changes()
-    assert first == second == ["apply", "--server-side", "-f", "-"]
+    assert first == second == ["apply", "--server-side", "--force-conflicts", "-f", "-"]
     assert {"RayService", "StatefulSet", "NetworkPolicy"} <= {m["kind"] for m in api}
     assert [m["kind"] for m in scaling] == ["RayService", "Service"]
     assert {m["metadata"]["name"] for m in page} == {"page"}
@@ -264,6 +268,17 @@ def test_goes_back_when_it_does_not_answer(
     assert "--force-conflicts" in words
     assert restored["spec"] == before()
     assert restored["metadata"] == {"name": "sentiment"}
+
+
+def test_goes_back_when_the_api_server_refuses_after_all(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.state["fails_once"] = ["apply"]
+    cluster.write()
+    assert run("--part", "scaling") == 1
+    assert "says no, once Rolled back" in capsys.readouterr().err
+    _, (_, restored) = cluster.changes()
+    assert restored[0]["spec"] == before()
 
 
 def test_waits_for_the_operator_to_have_seen_it(

@@ -1,5 +1,9 @@
+from argparse import ArgumentParser
+from pathlib import Path
+
 import pytest
 
+from training.arguments import add_run, work_folder
 from training.errors import TrainingError
 from training.recipe import Recipe, override
 
@@ -23,3 +27,13 @@ def test_a_fingerprint_names_recipe_and_data() -> None:
     assert recipe.fingerprint("rows") == Recipe().fingerprint("rows")
     assert recipe.fingerprint("rows") != recipe.fingerprint("others")
     assert recipe.fingerprint("rows") != override(recipe, ["seed=1"]).fingerprint("rows")
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"), [([], "models/.new.training"), (["--work", "."], ".new.training")]
+)
+def test_a_run_has_a_work_folder_of_its_own_to_delete(given: list[str], folder: str) -> None:
+    parser = ArgumentParser()
+    parser.add_argument("--output", type=Path)
+    add_run(parser)
+    assert work_folder(parser.parse_args(["--output", "models/new", *given])) == Path(folder)

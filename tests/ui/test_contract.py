@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import uvicorn
@@ -21,16 +22,24 @@ def world() -> World:
 
 @pytest.fixture(scope="module")
 def api(world: World) -> Iterator[Client]:
+    with served(world) as client:
+        yield client
+
+
+@contextmanager
+def served(world: World) -> Iterator[Client]:
     """The service's app behind a real server on a free port."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(world.app, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     client = Client(Settings(api_url=f"http://127.0.0.1:{listening.getsockname()[1]}"))
-    yield client
-    client.close()
-    server.should_exit = True
-    thread.join(10)
+    try:
+        yield client
+    finally:
+        client.close()
+        server.should_exit = True
+        thread.join(10)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -91,3 +100,11 @@ def test_refusals(api: Client, text: str, kind: type[errors.ServiceError]) -> No
         with pytest.raises(kind) as caught:
             ask("onnx", text)
         assert caught.value.detail
+
+
+def test_why_a_stream_ends_early_is_what_the_page_is_told() -> None:
+    rows = [(number, "A fine film") for number in range(200)]
+    with served(World(quota="100/hour")) as api, pytest.raises(errors.OverQuotaError) as refused:
+        list(api.stream("onnx", rows))
+    assert refused.value.retry_after is not None
+    assert "quota" in str(refused.value.detail)

@@ -38,6 +38,7 @@ def test_ndjson_and_parquet() -> None:
         ("a.csv", b"", "empty"),
         ("a.csv", b"text\n", "no rows"),
         ("a.csv", b"text\na\nb,c\n", "line 3"),
+        ("a.csv", b"text\nGood film, loved it\nBad one, awful\n", "more columns than the header"),
         ("a.csv", b"text\n\xff\xfe\n", "UTF-8"),
         ("a.csv", b"text\n" + b"x\n" * 11, "more than 10 rows"),
         ("a.ndjson", b'{"text": "a"}\n{oops\n', "Line 2 is no JSON"),
@@ -81,3 +82,26 @@ def test_a_parquet_file_that_unpacks_to_too_much(monkeypatch: pytest.MonkeyPatch
     pd.DataFrame({"text": [str(n) * 50 for n in range(50)]}).to_parquet(packed)
     with pytest.raises(FileError, match="unpacks"):
         files.read("a.parquet", packed.getvalue(), 100)
+
+
+def test_an_index_that_pandas_kept_is_a_column_or_nothing() -> None:
+    twice = pd.concat([pd.DataFrame({"text": ["a", "b"]})] * 2)
+    frame = files.read("a.parquet", twice.to_parquet(), 10)
+    assert frame.index.tolist() == [0, 1, 2, 3]
+    assert frame.columns.tolist() == ["text"]
+    named = pd.DataFrame({"text": ["a", "b"], "review_id": [7, 5]}).set_index("review_id")
+    frame = files.read("a.parquet", named.to_parquet(), 10)
+    assert frame["review_id"].tolist() == [7, 5]
+    assert frame.index.tolist() == [0, 1]
+
+
+def test_whatever_a_column_misses_is_an_empty_text() -> None:
+    column = pd.array(["a", None], dtype="string")
+    packed = pd.DataFrame({"text": column}).to_parquet()
+    assert files.texts(files.read("a.parquet", packed, 10), "text") == ["a", ""]
+    assert files.texts(pd.DataFrame({"text": column}), "text") == ["a", ""]
+    assert files.texts(pd.DataFrame({"text": [["a", "b"], 1.5, float("nan")]}), "text") == [
+        "['a', 'b']",
+        "1.5",
+        "",
+    ]

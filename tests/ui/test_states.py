@@ -42,6 +42,26 @@ def test_the_service_is_starting(
     assert "looks again by itself" in words
 
 
+def test_what_is_shown_once_does_not_promise_to_look_again(
+    open_page: Open, stand_in: StandIn
+) -> None:
+    app = open_page()
+    stand_in.refuse["/onnx"] = Refusal(503)
+    stand_in.ready = (503, {"backends": {"transformers": True, "onnx": False}})
+    assert "looks again by itself" not in read(compare(app, "A good day"))
+
+
+def test_a_service_whose_backends_all_answer_is_not_starting(
+    open_page: Open, stand_in: StandIn
+) -> None:
+    app = open_page()
+    stand_in.refuse["/onnx"] = Refusal(503, {"detail": "The quota cannot be counted now."})
+    stand_in.ready = (503, {"backends": {"transformers": "ready", "onnx": "ready"}})
+    words = read(compare(app, "A good day"))
+    assert "The quota cannot be counted now." in words
+    assert "starting" not in words
+
+
 def test_one_backend_is_still_starting(open_page: Open, stand_in: StandIn) -> None:
     app = open_page()
     stand_in.refuse["/onnx"] = Refusal(503, {"detail": "no replica"}, {"Retry-After": "3"})

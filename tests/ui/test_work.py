@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from tests.ui.acting import APP
-from ui.work import together
+from ui.work import Work, together
 
 
 def test_jobs_are_done_at_the_same_time_and_in_order() -> None:
@@ -44,3 +44,20 @@ Endless().start()
 begun.wait(10)
 """
     subprocess.run([sys.executable, "-c", script], cwd=APP.parents[1], timeout=20, check=True)
+
+
+def test_work_that_nobody_looks_at_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Idle(Work):
+        def work(self) -> None:
+            while not self.stopped:
+                self.wait(0.01)
+
+    monkeypatch.setattr("ui.work.ABANDONED_S", 0.0)
+    left = Idle().start()
+    assert left.join(10)
+    assert left.cut_short == "Ended, since nobody had looked at it for 0 minutes"
+    monkeypatch.setattr("ui.work.ABANDONED_S", 600.0)
+    cancelled = Idle().start()
+    cancelled.cancel()
+    assert cancelled.join(10)
+    assert cancelled.cut_short == "Cancelled"

@@ -113,16 +113,17 @@ def test_deploys_in_the_order_of_the_workflow(standins: StandIns, balancer: Bala
     for script in steps("deploy", "api", "page"):
         done = standins.run(script, **environment)
         assert done.returncode == 0, script + done.stdout + done.stderr
+    apply = "kubectl apply --server-side --force-conflicts -f -"
     expected = [
         *["cosign verify"] * 2,
         "aws eks update-kubeconfig --name sentiment",
         "kubectl apply --server-side -f kuberay/eks/nodepools.yaml",
-        *["kubectl apply --server-side --dry-run=server", "kubectl apply --server-side -f -"],
-        *["kubectl apply --server-side --dry-run=server", "kubectl apply --server-side -f -"],
+        *[f"{apply} --dry-run=server", apply],
+        *[f"{apply} --dry-run=server", apply],
         "kubectl patch raycluster sentiment-1",
         *["cosign verify"] * 2,
         "aws eks update-kubeconfig --name sentiment",
-        *["kubectl apply --server-side --dry-run=server", "kubectl apply --server-side -f -"],
+        *[f"{apply} --dry-run=server", apply],
         "kubectl rollout status deployment/page",
         "kubectl exec --namespace sentiment deployment/page",
         "kubectl run page-check-",

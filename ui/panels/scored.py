@@ -31,8 +31,8 @@ class Scoring:
 
 def ending(run: ScoreRun) -> None:
     """Say how it ended, above what was scored until then."""
-    if run.cancelled:
-        st.info("Cancelled; what was scored until then is below.", icon=":material/info:")
+    if run.cut_short:
+        st.info(f"{run.cut_short}; what was scored until then is below.", icon=":material/info:")
     for backend, side in run.sides.items():
         if isinstance(side.stopped_by, NotThereError):
             st.warning(

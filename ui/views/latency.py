@@ -107,8 +107,8 @@ def _progress(run: LoadRun) -> None:
 
 
 def _results(page: Frame, run: LoadRun) -> None:
-    if run.cancelled:
-        st.info("Cancelled; what was measured until then is below.", icon=":material/info:")
+    if run.cut_short:
+        st.info(f"{run.cut_short}; what was measured until then is below.", icon=":material/info:")
     for backend, side in run.sides.items():
         if side.stopped_by:
             st.caption(f"{NAMES[backend]} ended early.")
