@@ -120,10 +120,10 @@ def _parquet(content: bytes, max_rows: int) -> pd.DataFrame:
             raise FileError(f"The file has more than {max_rows:,} rows.")
         if unpacked > UNPACKED_LIMIT:
             raise FileError(f"The file unpacks to {unpacked / 1e9:.1f} GB.")
-        # Without pandas' own notes in the file an index is a column like the others.
-        frame: pd.DataFrame = file.read().to_pandas(ignore_metadata=True)
-        unnamed = [name for name in frame.columns if str(name).startswith("__index_level_")]
-        return frame.drop(columns=unnamed)
+        frame: pd.DataFrame = file.read().to_pandas()
+        # An index that has a name is a column like the others, and one without says nothing.
+        named = [n for n in frame.index.names if n is not None and n not in frame.columns]
+        return (frame.reset_index(level=named) if named else frame).reset_index(drop=True)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise FileError("The file does not read as Parquet.") from error
 
