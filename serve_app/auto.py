@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from serve_app.dispatcher import BackendError, OverloadedError
 from serve_app.engine.artifacts import ProblemType
-from serve_app.engine.postprocess import DEFAULT_FUNCTION, Logits, apply
+from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, margins
 from serve_app.request import Answers
 from serve_app.telemetry import ESCALATIONS, FAILOVERS, Telemetry
 
@@ -72,7 +71,9 @@ class Auto:
             answers = await self._onnx.infer(texts, min(self._patience, within))
         except UNAVAILABLE as error:
             return await self._stand_in(texts, deadline - loop.time(), error)
-        doubtful = np.flatnonzero(self._margins(answers.logits) < self._threshold).tolist()
+        scores = apply(answers.logits, DEFAULT_FUNCTION[self._problem_type])
+        # An error's margin is NaN, which is below nothing.
+        doubtful = np.flatnonzero(margins(scores, self._problem_type) < self._threshold).tolist()
         doubtful += [index for index in answers.errors if index not in doubtful]
         if not doubtful:
             return answers
@@ -99,14 +100,6 @@ class Auto:
         answers = await self._torch.infer(texts, within)
         self._telemetry.note(FAILOVERS, len(texts))
         return answers
-
-    def _margins(self, logits: Logits) -> npt.NDArray[np.float64]:
-        """How far each text is from another answer; NaN, which is below nothing, for errors."""
-        scores = apply(logits, DEFAULT_FUNCTION[self._problem_type])
-        if self._problem_type == "multi_label_classification":
-            return np.asarray(2 * np.abs(scores - 0.5).min(axis=1))
-        best = np.partition(scores, -2, axis=1)
-        return np.asarray(best[:, -1] - best[:, -2])
 
 
 def _merge(first: Answers, second: Answers, indices: list[int]) -> Answers:

@@ -77,6 +77,7 @@ class Dispatcher:
             texts_per_call=texts_per_call,
             calls_per_replica=calls_per_replica,
             pause=0,
+            patience=REPLICA_SEEN_S,
             turn=1,
         )
         self._bulk = Lane(
@@ -85,6 +86,7 @@ class Dispatcher:
             texts_per_call=texts_per_call * BULK,
             calls_per_replica=calls_per_replica,
             pause=BULK_PAUSE_S,
+            patience=REPLICA_SEEN_S,
             turn=LONG_TURN,
         )
         self._replicas: dict[str, float] = {}

@@ -1,6 +1,7 @@
 """A dispatcher's short or its long requests: what waits for a call, and the calls in flight."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -21,6 +22,8 @@ class Lane:
         texts_per_call: at most so many.
         calls_per_replica: in flight.
         pause: seconds between two calls.
+        patience: seconds after which a call that nobody waits for any more holds no place: what has
+            it hangs, and the others must not starve for that.
         turn: see `FairQueue`.
     """
 
@@ -32,6 +35,7 @@ class Lane:
         texts_per_call: int,
         calls_per_replica: int,
         pause: float,
+        patience: float,
         turn: int,
     ) -> None:
         self._carry = carry
@@ -39,8 +43,9 @@ class Lane:
         self._texts_per_call = texts_per_call
         self._calls_per_replica = calls_per_replica
         self._pause = pause
+        self._patience = patience
         self._queue: FairQueue[tuple[Request, int]] = FairQueue(turn)
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight: dict[asyncio.Task[None], tuple[float, Items]] = {}
         self._due: asyncio.Handle | None = None
 
     def __len__(self) -> int:
@@ -57,8 +62,7 @@ class Lane:
 
     def _pump(self) -> None:
         self._due = None
-        limit = self._calls_per_replica * self._replicas()
-        while self._queue and len(self._in_flight) < limit:
+        while self._queue and self._has_place():
             items = self._take()
             if not items:
                 return
@@ -66,14 +70,25 @@ class Lane:
             task = asyncio.get_running_loop().create_task(
                 self._carry(items), context=tracing.within(next(traces, ""))
             )
-            self._in_flight.add(task)
+            self._in_flight[task] = (time.monotonic(), items)
             task.add_done_callback(self._landed)
             if self._pause:
                 self._schedule(self._pause)
                 return
 
+    def _has_place(self) -> bool:
+        limit = self._calls_per_replica * self._replicas()
+        if len(self._in_flight) < limit:
+            return True
+        horizon = time.monotonic() - self._patience
+        held = (
+            since > horizon or not all(request.future.done() for request, _ in items)
+            for since, items in self._in_flight.values()
+        )
+        return sum(held) < limit
+
     def _landed(self, task: "asyncio.Task[None]") -> None:
-        self._in_flight.discard(task)
+        del self._in_flight[task]
         if self._queue:
             self._schedule()
 

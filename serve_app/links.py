@@ -29,8 +29,10 @@ logger = logging.getLogger("ray.serve")
 CONNECT_S = 2.0
 SILENCE_MS = 15_000
 """A peer that acknowledges nothing for so long is gone: its machine was lost."""
-BUFFER_BYTES = 64_000_000
-"""Far above any message: the calls in flight to a replica and the texts in each are few."""
+BUFFER_BYTES = 2**32 - 1
+"""Of a message, whose texts the ingress bounds: another bound here would only break links."""
+STRANGER_BYTES = 4096
+"""From one who has not shown the token."""
 
 Address = tuple[str, str, int, str]
 """A replica's name, host, port and token."""
@@ -141,6 +143,15 @@ class _Guest(_Messages):
         super().__init__()
         self._door = door
         self._admitted = False
+        self._strange = 0
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._admitted:
+            self._strange += len(data)
+            if self._strange > STRANGER_BYTES:
+                logger.warning("a link was refused: no token")
+                self.transport.abort()
 
     def received(self, message: Any) -> None:
         if self._admitted:

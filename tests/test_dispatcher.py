@@ -257,3 +257,20 @@ async def test_what_waits_is_told_to_the_autoscaler() -> None:
     assert [call.waiting for call in replica.calls] == [72, 56]
     replica.may_answer.set()
     await task
+
+
+async def test_calls_that_hang_and_nobody_waits_for_hold_no_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("serve_app.dispatcher.REPLICA_SEEN_S", 0.0)
+    replica = Replica()
+    it = dispatcher(replica)
+    replica.may_answer.clear()
+    for _ in range(2):  # as many as a replica may have
+        with pytest.raises(TimeoutError):
+            await it.infer(["late"], 0.01)
+    assert len(replica.calls) == 2
+    waiting = asyncio.create_task(it.infer(["next"], 60))
+    await called(replica, 3)
+    replica.may_answer.set()
+    assert rows(await waiting) == [4]

@@ -1,6 +1,7 @@
 """Links over real sockets, against a replica that answers [length of the text] when it is let."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -148,6 +149,16 @@ async def test_without_the_token_nobody_calls(
     assert replica.calls == []
     assert "not our token" in caplog.text
     assert token not in caplog.text
+
+
+async def test_a_stranger_fills_no_memory(replica: Replica) -> None:
+    _, host, port, _ = replica.address
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(b"\xdb\xff\xff\xff\xff" + b"x" * 5000)  # the beginning of a text of four gigabytes
+    async with asyncio.timeout(10):
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+    writer.close()
 
 
 async def test_what_is_no_message_ends_its_own_connection_alone(

@@ -165,7 +165,9 @@ class KeyFile:
             status = self._path.stat()
         except OSError:
             return None
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        # The time of its last change also tells of other permissions, after a read that failed.
+        changed = status.st_mtime_ns, status.st_ctime_ns
+        return status.st_dev, status.st_ino, status.st_size, *changed
 
 
 def _by_handle(records: Records) -> dict[str, list[Record]]:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from serve_app.engine.artifacts import Artifacts
 from serve_app.engine.backend import Backend
-from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply
+from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, flipped
 
 FP32_BOUND = 1e-4
 """Largest |Δp| between two ways of computing the model in fp32."""
@@ -88,20 +87,11 @@ def certify(backend: Backend, artifacts: Artifacts, batch: int = 8) -> Certifica
         texts=len(golden),
         max_difference=difference,
         bound=bound,
-        flips=flips(alone, golden, artifacts.manifest.problem_type),
+        flips=int(flipped(alone, golden, artifacts.manifest.problem_type).sum()),
         batch_drift=drift,
         passed=difference <= bound and drift <= BATCH_BOUND,
         seconds=time.perf_counter() - start,
     )
-
-
-def flips(
-    probabilities: npt.NDArray[np.float64], reference: npt.NDArray[np.float64], problem_type: str
-) -> int:
-    """Texts whose answer differs: the best label, or the set of labels over one half."""
-    if problem_type == "multi_label_classification":
-        return int(((probabilities > 0.5) != (reference > 0.5)).any(axis=1).sum())
-    return int((probabilities.argmax(axis=1) != reference.argmax(axis=1)).sum())
 
 
 def cpu_name(info: Path = Path("/proc/cpuinfo")) -> str:

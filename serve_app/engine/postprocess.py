@@ -43,6 +43,35 @@ def apply(logits: Logits, function: Function) -> npt.NDArray[np.float64]:
     return np.asarray(exponents / exponents.sum(axis=-1, keepdims=True))
 
 
+def flipped(
+    probabilities: npt.NDArray[np.float64],
+    reference: npt.NDArray[np.float64],
+    problem_type: ProblemType,
+) -> npt.NDArray[np.bool_]:
+    """Whether each text's answer differs: the best label, or the set of labels over one half.
+
+    Args:
+        probabilities, reference: [texts, classes].
+    """
+    if problem_type == "multi_label_classification":
+        return np.asarray(((probabilities > 0.5) != (reference > 0.5)).any(axis=1))
+    return np.asarray(probabilities.argmax(axis=1) != reference.argmax(axis=1))
+
+
+def margins(
+    probabilities: npt.NDArray[np.float64], problem_type: ProblemType
+) -> npt.NDArray[np.float64]:
+    """How far each text is from another answer, 0 to 1; NaN where its probabilities are.
+
+    Args:
+        probabilities: [texts, classes].
+    """
+    if problem_type == "multi_label_classification":
+        return np.asarray(2 * np.abs(probabilities - 0.5).min(axis=1))
+    best = np.partition(probabilities, -2, axis=1)
+    return np.asarray(best[:, -1] - best[:, -2])
+
+
 def rank(
     scores: npt.NDArray[np.float64], labels: Sequence[str], top_k: int | None = None
 ) -> list[list[Ranked]]:

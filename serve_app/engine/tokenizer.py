@@ -1,5 +1,6 @@
 """Texts to token ids, and token ids to padded arrays, alike for both backends."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class Tokenizer:
         except Exception as error:  # tokenizers raises bare Exception
             raise ArtifactError(f"{folder / 'tokenizer.json'} cannot be read: {error}") from error
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length)
+        self._tokenizer.enable_truncation(max_length, direction=_truncation_side(folder))
         self._pad_id = pad_id
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
@@ -52,3 +53,13 @@ class Tokenizer:
             ids[row, : len(encoded)] = encoded.ids
             mask[row, : len(encoded)] = 1
         return ids, mask
+
+
+def _truncation_side(folder: Path) -> str:
+    """The side that a text too long loses, as transformers would have it."""
+    try:
+        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return "right"
+    side: str = said.get("truncation_side", "right")
+    return side

@@ -51,7 +51,9 @@ def load(folder: Path, where: str) -> Classifier:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, use_fast=True, local_files_only=True, trust_remote_code=False
+        )
         model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,
             dtype=torch.float32,
@@ -82,6 +84,10 @@ def load(folder: Path, where: str) -> Classifier:
     config.problem_type = problem
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
+    if set(config.id2label) != set(range(config.num_labels)):
+        raise PrepareError(
+            f"{where} numbers its classes {', '.join(map(str, config.id2label))}, not from 0 on"
+        )
     labels = [str(config.id2label[number]) for number in range(config.num_labels)]
     if len(set(labels)) != len(labels):
         raise PrepareError(f"{where} names two classes alike: {', '.join(labels)}")

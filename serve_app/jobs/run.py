@@ -45,11 +45,13 @@ def main(argv: Sequence[str]) -> int:
         for warning in preflight.check(ports, least_cpus(config), preflight.cpus()):
             _say(warning)
         _warn_of_open_ports(options.host)
-        folder = _prepare(options.model)
+        folder = _prepare(options)
         if stopped.is_set():
             return 0
         return _serve(options, config, folder, page, begin, stopped)
     except (preflight.NotPossibleError, ClusterError) as error:
+        if stopped.is_set():  # Ctrl-C ends the preparation too
+            return 0
         _say(str(error))
         return 1
 
@@ -97,14 +99,17 @@ def _serve(
     return 0
 
 
-def _prepare(model: str) -> Path:
+def _prepare(options: argparse.Namespace) -> Path:
     """Prepare the model in a process of its own, whose memory is free again afterwards.
 
     Raises:
         ClusterError: preparation failed and has said why.
     """
-    folder = prepared_folder(model)
-    command = [sys.executable, "-m", "serve_app.cli", "prepare", "--model", model]
+    folder = prepared_folder(options.model)
+    command = [sys.executable, "-m", "serve_app.cli", "prepare", "--model", options.model]
+    command += ["--precision", options.precision]
+    if options.revision:
+        command += ["--revision", options.revision]
     if subprocess.run([*command, "--output", str(folder)], check=False).returncode:
         raise ClusterError("The model could not be prepared.")
     return folder
@@ -196,6 +201,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="sentiment run", description="Serve on this machine, until Ctrl-C."
     )
     parser.add_argument("--model", default=str(ROOT / BUNDLED), help="hub id or folder to serve")
+    parser.add_argument("--revision", help="commit, tag or branch of a hub model")
+    parser.add_argument(
+        "--precision", choices=("auto", "fp32", "int8"), default="auto", help="of ONNX"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="where API and page listen")
     parser.add_argument("--port", type=int, default=8000, help="of the API")
     parser.add_argument("--page-port", type=int, default=8501, help="of the Streamlit page")

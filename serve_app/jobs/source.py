@@ -103,9 +103,15 @@ def bundled() -> Path:
 
 def prepared_folder(model: str) -> Path:
     """Where a folder or a hub id is prepared to, unless another place is named."""
+    root = Path(__file__).resolve().parents[2]
     folder = Path(model).expanduser()
-    name = folder.resolve().name if folder.is_dir() else model.replace("/", "--")
-    return Path(__file__).resolve().parents[2] / PREPARED / name
+    if not folder.is_dir():
+        return root / PREPARED / model.replace("/", "--")
+    where = folder.resolve()
+    if where == root / BUNDLED:
+        return root / PREPARED / where.name
+    # Of `checkpoint-500` there is one in each run.
+    return root / PREPARED / f"{where.name}-{hashlib.sha256(bytes(where)).hexdigest()[:8]}"
 
 
 def identify_folder(folder: Path) -> LocalSource:

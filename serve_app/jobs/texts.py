@@ -44,8 +44,9 @@ def read_labelled(path: Path, labels: list[str]) -> tuple[list[str], list[int]]:
     Raises:
         PrepareError: the file is missing, empty or has a line that cannot be understood.
     """
-    index = {name: number for number, name in enumerate(labels)}
-    index |= {str(number): number for number in range(len(labels))}
+    # Where a name is a number, it is the name that counts.
+    index = {str(number): number for number in range(len(labels))}
+    index |= {name: number for number, name in enumerate(labels)}
     sentences: list[str] = []
     classes: list[int] = []
     try:

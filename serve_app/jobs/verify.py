@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serve_app.engine.artifacts import Measured, ProblemType
-from serve_app.engine.postprocess import DEFAULT_FUNCTION, Logits, apply
+from serve_app.engine.postprocess import DEFAULT_FUNCTION, Logits, apply, flipped, margins
 
 Probabilities = npt.NDArray[np.float64]
 Feed = dict[str, npt.NDArray[np.int64]]
@@ -150,8 +150,8 @@ def predict(run: Run, sample: Sample, plan: Plan, problem: ProblemType) -> Proba
 
 
 def accuracy(probabilities: Probabilities, sample: Sample) -> float | None:
-    """Share of the labelled texts whose best class is the right one."""
-    if not sample.classes:
+    """Share of the labelled texts whose best class is the right one, where there are several."""
+    if not sample.classes or probabilities.shape[1] < 2:
         return None
     best = probabilities[sample.fixed :].argmax(axis=1)
     return float(np.mean(best == np.asarray(sample.classes)))
@@ -168,34 +168,48 @@ def measure(run: Run, reference: Probabilities, sample: Sample, problem: Problem
     among = predict(run, sample, sample.sorted(), problem)
     strange = predict(run, sample, sample.strangers(), problem)
     difference = np.abs(alone - reference)
-    flipped = alone.argmax(axis=1) != reference.argmax(axis=1)
     pairs = ((alone, among), (alone, strange), (among, strange))
     drift = max(float(np.nanmax(np.abs(one - other))) for one, other in pairs)
     measured = Measured(
         texts=len(alone),
-        flips=int(flipped.sum()),
+        flips=int(flipped(alone, reference, problem).sum()),
         max_difference=float(difference.max()),
         mean_difference=float(difference.mean()),
         batch_drift=drift,
         accuracy=accuracy(alone, sample),
     )
-    return Verdict(measured, threshold(alone, reference))
+    return Verdict(measured, threshold(alone, reference, problem))
 
 
-def threshold(probabilities: Probabilities, reference: Probabilities) -> float:
-    """Margin of the two best probabilities below which torch is asked as well.
+def threshold(
+    probabilities: Probabilities, reference: Probabilities, problem: ProblemType
+) -> float:
+    """Margin, see `postprocess.margins`, below which torch is asked as well.
 
-    Int8 moves the difference of two logits by noise of about the same size for every text, and a
-    label flips only where that difference is smaller than the noise. So the margin is that of
-    `DEVIATIONS` standard deviations of the noise: between two classes, tanh(difference / 2). Every
-    flip that was seen lies below it as well, by `HEADROOM`.
+    Int8 moves the difference of two logits, or with several labels at once each logit, by noise of
+    about the same size for every text, and an answer flips only where that difference, or that
+    logit, is smaller than the noise. So the margin is that of `DEVIATIONS` standard deviations of
+    the noise, tanh(difference / 2) in both cases. Every flip that was seen lies below it as well,
+    by `HEADROOM`.
 
     Args:
         probabilities: the graph's, [texts, classes].
         reference: torch's.
     """
-    if probabilities.shape[1] < 2:
-        return 0.0
+    noise = _noise(probabilities, reference, problem)
+    seen = margins(probabilities, problem)[flipped(probabilities, reference, problem)]
+    most = HEADROOM * float(seen.max(initial=0.0))
+    return min(1.0, max(most, float(np.tanh(DEVIATIONS * noise / 2))))
+
+
+def _noise(probabilities: Probabilities, reference: Probabilities, problem: ProblemType) -> float:
+    """Standard deviation of what the graph adds to what decides an answer."""
+    if problem == "multi_label_classification":
+        ours, torchs = (
+            np.log(np.maximum(values, TINY)) - np.log(np.maximum(1 - values, TINY))
+            for values in (probabilities, reference)
+        )
+        return float(np.sqrt(np.mean((ours - torchs) ** 2)))
     rows = np.arange(len(probabilities))
     second, best = np.argsort(probabilities, axis=1)[:, -2:].T
 
@@ -203,11 +217,7 @@ def threshold(probabilities: Probabilities, reference: Probabilities) -> float:
         logs = np.log(np.maximum(values, TINY))
         return np.asarray(logs[rows, best] - logs[rows, second])
 
-    noise = float(np.sqrt(np.mean((apart(probabilities) - apart(reference)) ** 2)))
-    margins = probabilities[rows, best] - probabilities[rows, second]
-    flipped = margins[best != reference.argmax(axis=1)]
-    seen = HEADROOM * float(flipped.max(initial=0.0))
-    return min(1.0, max(seen, float(np.tanh(DEVIATIONS * noise / 2))))
+    return float(np.sqrt(np.mean((apart(probabilities) - apart(reference)) ** 2)))
 
 
 def torch_run(model: Any) -> Run:

@@ -170,3 +170,12 @@ def test_two_keys_of_one_hash_prefix_are_told_apart(tmp_path: Path) -> None:
     write(file, Records(keys=(twin,)))
     with pytest.raises(RefusedError, match="not known"):
         KeyFile(file).client(key)
+
+
+def test_a_file_whose_permissions_are_mended_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    write(file, Records(keys=()))
+    keys = KeyFile(file)
+    before = keys._signature()
+    file.chmod(0o640)
+    assert keys._signature() != before

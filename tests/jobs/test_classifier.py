@@ -10,6 +10,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer
 
+from serve_app.engine.tokenizer import Tokenizer as ServedTokenizer
 from serve_app.jobs.classifier import load, write
 from serve_app.jobs.errors import PrepareError
 from tests.jobs import tiny
@@ -167,3 +168,40 @@ def test_a_tokenizer_that_pads_nothing_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(PrepareError, match="padding token"):
         load(folder, "unpadded")
+
+
+def changed(folder: Path, name: str, **changes: Any) -> None:
+    path = folder / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_long_text_loses_the_side_that_the_model_says(tmp_path: Path, side: str) -> None:
+    folder = tiny.make(tmp_path / "model")
+    changed(folder, "tokenizer_config.json", truncation_side=side)
+    loaded = load(folder, side)
+    write(loaded, tmp_path / "written")
+    text = "the film was bad " * 50 + "good and great"
+    (served,) = ServedTokenizer(tmp_path / "written", loaded.max_length, 0).encode([text])
+    assert served.truncated
+    assert served.ids == loaded.tokenizer(text, truncation=True)["input_ids"]
+
+
+def test_classes_that_are_not_numbered_from_0_are_refused(tmp_path: Path) -> None:
+    folder = tiny.make(tmp_path / "model")
+    changed(folder, "config.json", id2label={"1": "bad", "2": "good"}, label2id={})
+    with pytest.raises(PrepareError, match="numbers its classes 1, 2, not from 0 on"):
+        load(folder, "model")
+
+
+def test_a_tokenizer_runs_no_code_whoever_says_yes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny.make(tmp_path / "model")
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    auto = {"AutoTokenizer": [None, "evil.EvilTokenizer"]}
+    changed(folder, "tokenizer_config.json", tokenizer_class="EvilTokenizer", auto_map=auto)
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    with pytest.raises(PrepareError):
+        load(folder, "model")
+    assert not (tmp_path / "ran").exists()

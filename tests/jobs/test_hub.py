@@ -74,6 +74,12 @@ def test_a_model_is_prepared_from_the_hub_and_pinned(
     assert away.returncode == 0
     assert "stays at revision" in away.stderr
 
+    other = sentiment_prepare(
+        *("--model", "someone/tiny", "--output", output, "--revision", "0" * 40),
+        HF_ENDPOINT="http://127.0.0.1:9",
+    )
+    assert other.returncode == 1, "it is not the one that is there"
+
 
 def test_only_needed_files_are_fetched(hub: Hub, model: Path, tmp_path: Path) -> None:
     repository = hub.add("someone/tiny", model)

@@ -115,7 +115,13 @@ def test_a_revision_of_a_folder_is_refused(folder: Path) -> None:
 
 
 def test_folders_and_hub_ids_are_prepared_to_folders_of_their_own(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    assert source.prepared_folder(f"{tmp_path}/mine/").parts[-3:] == (".cache", "prepared", "mine")
+    names = set()
+    for place in ("a/mine", "b/mine", "a/mine/"):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        names.add(source.prepared_folder(f"{tmp_path}/{place}").name)
+    assert len(names) == 2
+    assert all(name.startswith("mine-") for name in names)
     assert source.prepared_folder("a/x").name == "a--x"
     assert source.prepared_folder("b/x").name == "b--x"
+    bundled = source.prepared_folder(str(source.bundled()))
+    assert bundled.parts[-3:] == (".cache", "prepared", "sst2-minilm")

@@ -60,3 +60,9 @@ def test_a_file_that_cannot_be_understood_is_refused(
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PrepareError, match="cannot be read"):
         read_labelled(tmp_path / "none.tsv", ["NO", "YES"])
+
+
+def test_where_a_name_is_a_number_the_name_counts(tmp_path: Path) -> None:
+    path = tmp_path / "labelled.tsv"
+    path.write_text("sentence\tlabel\nbad\t-1\nso so\t0\ngood\t1\n")
+    assert read_labelled(path, ["-1", "0", "1"])[1] == [0, 1, 2]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serve_app.engine.artifacts import Measured
-from serve_app.engine.postprocess import Logits
+from serve_app.engine.postprocess import Logits, flipped, margins
 from serve_app.jobs.verify import (
     Feed,
     Probabilities,
@@ -19,6 +19,7 @@ from serve_app.jobs.verify import (
 )
 
 SINGLE: Final = "single_label_classification"
+SEVERAL: Final = "multi_label_classification"
 
 
 def sample(lengths: list[int], classes: list[int] | None = None) -> Sample:
@@ -111,7 +112,7 @@ def test_the_threshold_is_that_of_the_noise_and_no_flip_escapes_it() -> None:
     torch = dice.normal(0, 3, 5000)
     noise = 0.1
     graph = torch + dice.normal(0, noise, 5000)
-    found = threshold(two_classes(graph), two_classes(torch))
+    found = threshold(two_classes(graph), two_classes(torch), SINGLE)
     assert found == pytest.approx(np.tanh(4.0 * noise / 2), rel=0.1)
     flipped = np.sign(graph) != np.sign(torch)
     assert flipped.any()
@@ -121,13 +122,42 @@ def test_the_threshold_is_that_of_the_noise_and_no_flip_escapes_it() -> None:
 def test_a_flip_beyond_the_noise_raises_the_threshold() -> None:
     torch = np.array([4.0] * 500 + [-0.3])
     graph = np.array([4.0] * 500 + [0.3])
-    found = threshold(two_classes(graph), two_classes(torch))
+    found = threshold(two_classes(graph), two_classes(torch), SINGLE)
     assert found == pytest.approx(1.5 * np.tanh(0.15))
 
 
-def test_the_threshold_never_passes_one_and_one_class_has_none() -> None:
-    assert threshold(two_classes(np.array([9.0])), two_classes(np.array([-9.0]))) <= 1.0
-    assert threshold(np.array([[0.7], [0.2]]), np.array([[0.1], [0.9]])) == 0.0
+def test_the_threshold_never_passes_one() -> None:
+    far = two_classes(np.array([9.0])), two_classes(np.array([-9.0]))
+    assert threshold(*far, SINGLE) <= 1.0
+
+
+@pytest.mark.parametrize("labels", [1, 6])
+def test_the_threshold_of_several_labels_is_that_of_each_ones_noise(labels: int) -> None:
+    dice = np.random.default_rng(0)
+    torch = dice.normal(0, 3, (5000, labels))
+    graph = torch + dice.normal(0, 0.1, torch.shape)
+    ours, torchs = (1 / (1 + np.exp(-logits)) for logits in (graph, torch))
+    found = threshold(ours, torchs, SEVERAL)
+    assert 0.9 * np.tanh(4.0 * 0.1 / 2) < found < 0.4
+    changed = (np.sign(graph) != np.sign(torch)).any(axis=1)
+    assert changed.any()
+    assert (margins(ours, SEVERAL)[changed] < found).all()
+
+
+def test_a_label_that_crosses_one_half_is_a_flip_and_a_small_one_that_moves_is_none() -> None:
+    texts = sample([3, 1, 7, 4], classes=[0, 0])
+    torch = np.array([[0.9], [0.1], [0.9], [0.1]])
+
+    def inverted(feed: Feed) -> Logits:
+        first: Logits = feed["input_ids"][:, :1].astype(np.float32)
+        return np.where(first % 2 == 1, np.float32(-2), np.float32(2))
+
+    found = measure(inverted, torch, texts, SEVERAL)
+    assert found.measured.flips == 4
+    assert found.measured.accuracy is None, "of one class nothing can be the best"
+    assert found.faults()
+    far = np.array([[0.001, 0.002, 0.9]] * 4)
+    assert not flipped(far[:, [1, 0, 2]], far, SEVERAL).any()
 
 
 def test_one_percent_of_flips_is_still_served() -> None:

@@ -14,6 +14,8 @@ ACCOUNT = {
     "PAGE_SOURCE_RANGES": "10.0.0.0/8",
     "API_HOST": "api.example.com",
 }
+SERVES = {"ray.io/serve": "true"}
+"""What KubeRay selects a RayService's pods by, beside the cluster's name."""
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 IMAGES = {
     name: f"111122223333.dkr.ecr.eu-central-1.amazonaws.com/{name}@{DIGEST}"
@@ -49,11 +51,17 @@ def pod_templates(manifest: Manifest) -> list[tuple[str, dict[str, Any]]]:
         return [
             (f"{name}/head", as_operator(cluster, cluster["headGroupSpec"]["template"])),
             *(
-                (f"{name}/{group['groupName']}", group["template"])
+                (f"{name}/{group['groupName']}", served(group["template"]))
                 for group in cluster["workerGroupSpecs"]
             ),
         ]
     return [(name, spec["template"])] if "template" in spec else []
+
+
+def served(template: dict[str, Any]) -> dict[str, Any]:
+    """A worker with the label by which the operator's Service finds it."""
+    labels = {**template["metadata"]["labels"], **SERVES}
+    return {**template, "metadata": {**template["metadata"], "labels": labels}}
 
 
 def as_operator(cluster: dict[str, Any], template: dict[str, Any]) -> dict[str, Any]:

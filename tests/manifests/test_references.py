@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from serve_app.jobs.manifests import Manifest
+from serve_app.jobs.manifests import Manifest, render
 from serve_app.serve_config import ROOT
 from serve_app.settings import Settings
-from tests.manifests.conftest import IMAGES, pod_templates
+from tests.manifests.conftest import ACCOUNT, IMAGES, SERVES, pod_templates
 from ui.settings import Settings as PageSettings
 
 GUIDE = ROOT / "docs" / "operations.md"
@@ -63,6 +63,14 @@ def test_selectors(manifests: list[Manifest], templates: dict[str, dict[str, Any
     assert len(selectors) > 12
     for name, selector in selectors:
         assert any(selects(selector, each) for each in labels), (name, selector)
+
+
+def test_the_page_may_reach_the_service_by_its_own_address() -> None:
+    """AWS' network plugin opens a Service's address to policies with the Service's own selector."""
+    policies = [m for m in render("eks", IMAGES, ACCOUNT) if m["kind"] == "NetworkPolicy"]
+    (page,) = [policy for policy in policies if policy["metadata"]["name"] == "page"]
+    peers = [peer for rule in page["spec"]["egress"] for peer in rule["to"]]
+    assert {"podSelector": {"matchLabels": SERVES}} in peers
 
 
 def test_controllers_select_their_own_pods(manifests: list[Manifest]) -> None:
