@@ -103,11 +103,11 @@ def test_a_quote_that_is_never_closed_does_not_eat_the_memory() -> None:
 
 def test_each_line_of_an_open_quote_is_looked_at_once() -> None:
     """Once for each line that followed, an upload of line ends stood still for minutes."""
-    limit = 4_000_000
+    limit = 400_000
     rows = CsvRows(limit, "text")
     rows.feed(b'text\n"')
     start = time.process_time()
-    found = [row for _ in range(65) for row in rows.feed(b"\n" * 65_536)]
+    found = [row for _ in range(7) for row in rows.feed(b"\n" * 65_536)]
     assert time.process_time() - start < 10
     assert [str(row.error) for row in found] == [f"The row is longer than {limit} bytes."]
 
