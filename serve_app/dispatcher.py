@@ -121,6 +121,7 @@ class Dispatcher:
         finally:
             self.waiting -= len(texts)
             self.requests -= 1
+            lane.look()  # a call that nobody waits for any more may hold no place
 
     def require_room(self, texts: int, within: float) -> None:
         """Nothing, if a request of so many texts would be let in now.

@@ -47,6 +47,7 @@ class Lane:
         self._queue: FairQueue[tuple[Request, int]] = FairQueue(turn)
         self._in_flight: dict[asyncio.Task[None], tuple[float, Items]] = {}
         self._due: asyncio.Handle | None = None
+        self._again: asyncio.Handle | None = None
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -75,6 +76,12 @@ class Lane:
             if self._pause:
                 self._schedule(self._pause)
                 return
+        if self._queue and self._again is None:  # a place may also come free by time alone
+            self._again = asyncio.get_running_loop().call_later(self._patience, self._later)
+
+    def _later(self) -> None:
+        self._again = None
+        self.look()
 
     def _has_place(self) -> bool:
         limit = self._calls_per_replica * self._replicas()
@@ -89,6 +96,10 @@ class Lane:
 
     def _landed(self, task: "asyncio.Task[None]") -> None:
         del self._in_flight[task]
+        self.look()
+
+    def look(self) -> None:
+        """See whether something that waits can be sent now."""
         if self._queue:
             self._schedule()
 

@@ -154,6 +154,8 @@ class _Guest(_Messages):
                 self.transport.abort()
 
     def received(self, message: Any) -> None:
+        if self.transport.is_closing():  # what a refused one had sent besides
+            return
         if self._admitted:
             number, call = message
             self._door.take(self, number, Call.unpack(call))

@@ -274,3 +274,24 @@ async def test_calls_that_hang_and_nobody_waits_for_hold_no_place(
     await called(replica, 3)
     replica.may_answer.set()
     assert rows(await waiting) == [4]
+
+
+async def test_what_waits_goes_on_when_calls_that_hang_are_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("serve_app.dispatcher.REPLICA_SEEN_S", 0.05)
+    replica = Replica()
+    it = dispatcher(replica)
+    replica.may_answer.clear()
+    hung = []
+    for calls in (1, 2):  # as many as a replica may have
+        hung.append(asyncio.create_task(it.infer(["late"], 60)))
+        await called(replica, calls)
+    waiting = asyncio.create_task(it.infer(["next"], 60))
+    await settle()
+    assert len(replica.calls) == 2
+    for task in hung:  # their clients hang up, and nothing else comes
+        task.cancel()
+    await called(replica, 3)
+    replica.may_answer.set()
+    assert rows(await waiting) == [4]

@@ -1,6 +1,5 @@
 """What an answer says besides its labels: the headers that every inference route sends."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -125,7 +124,7 @@ async def answer(gateway: Gateway, backend: str, asked: Asked, client: Client) -
         for index, message in answers.errors.items():
             raise ProblemError(MODEL_FAILED, f"{message}.", field=f"{asked.field}[{index}]")
         return answers
-    except (ProblemError, asyncio.CancelledError):  # the client hung up
+    except ProblemError:  # who hangs up has the texts worked on all the same, and pays
         await gateway.quota.give_back(client, len(asked.texts), drawn_at)
         raise
 

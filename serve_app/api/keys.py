@@ -165,9 +165,9 @@ class KeyFile:
             status = self._path.stat()
         except OSError:
             return None
-        # The time of its last change also tells of other permissions, after a read that failed.
-        changed = status.st_mtime_ns, status.st_ctime_ns
-        return status.st_dev, status.st_ino, status.st_size, *changed
+        # After a read that failed, permissions may be what was mended.
+        permissions = status.st_mode, status.st_uid, status.st_gid, status.st_ctime_ns
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, *permissions
 
 
 def _by_handle(records: Records) -> dict[str, list[Record]]:

@@ -284,7 +284,7 @@ def _in_company(backend: Backend, encoded: Sequence[Encoded]) -> npt.NDArray[np.
 def _accuracy(
     probabilities: Probabilities, reference: Probabilities, labelled: Labelled
 ) -> tuple[float | None, float | None]:
-    if labelled.labels is None:
+    if labelled.labels is None or probabilities.shape[1] < 2:  # of one class none can be the best
         return None, None
     right = probabilities.argmax(axis=1) == labelled.labels
     reference_right = reference.argmax(axis=1) == labelled.labels

@@ -127,7 +127,7 @@ def prepare(options: Options) -> Manifest:
         pinned = present.revision if present is not None else None
         if present is None or options.model is None or pinned is None:
             raise
-        if options.revision not in (None, pinned):  # another one was asked for
+        if options.revision and not pinned.startswith(options.revision):  # another, or unknown
             raise
         if not _made_of(present, options, options.model, pinned):
             raise

@@ -221,19 +221,6 @@ async def test_texts_that_were_not_answered_are_given_back() -> None:
     assert rate(answer.headers)[0] == 0
 
 
-async def test_texts_of_a_client_that_hung_up_are_given_back() -> None:
-    world = World(quota="10/hour")
-    world.may_answer.clear()
-    async with client(world.app) as http:
-        asked = asyncio.create_task(http.post("/onnx/infer", json={"input": ["text"] * 8}))
-        await world.until(lambda: world.calls)
-        asked.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asked
-        world.may_answer.set()
-        assert (await http.post("/onnx/infer", json={"input": ["text"] * 10})).status_code == 200
-
-
 async def test_no_more_is_given_back_than_the_window_has() -> None:
     counted = quota("10/hour")
     await counted.give_back(A, 5, time.monotonic())
