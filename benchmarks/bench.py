@@ -116,8 +116,7 @@ def measure(
     last = (options.lists[-1], options.concurrency[-1]) if number else None
     with Server(setup, precision, model) as server:
         for texts_each in options.lists:
-            pieces = load.pieces(texts_each)
-            bodies = [server.body(piece) for piece in pieces if len(piece) == texts_each]
+            bodies = [server.body(piece) for piece in load.pieces(texts_each)]
             for concurrency in options.concurrency:
                 result = asyncio.run(
                     load.run(

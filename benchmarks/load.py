@@ -243,9 +243,10 @@ def status_of(answer: bytes) -> int | None:
 
 
 def pieces(texts_each: int, count: int = 2000) -> list[list[str]]:
-    """`count` texts, no two alike, in requests of `texts_each`."""
+    """Requests of `texts_each` of `count` texts, no two alike; a rest that fills none is left out."""
     source = iter(texts(max(count, 8 * texts_each)))
-    return list(iter(lambda: list(islice(source, texts_each)), []))
+    found = list(iter(lambda: list(islice(source, texts_each)), []))
+    return [piece for piece in found if len(piece) == texts_each]
 
 
 def bodies(field: str, texts_each: int = 1) -> list[bytes]:
@@ -253,7 +254,6 @@ def bodies(field: str, texts_each: int = 1) -> list[bytes]:
     return [
         json.dumps({field: piece if texts_each > 1 else piece[0]}).encode()
         for piece in pieces(texts_each)
-        if len(piece) == texts_each
     ]
 
 

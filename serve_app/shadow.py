@@ -13,7 +13,7 @@ import numpy as np
 
 from serve_app.dispatcher import Dispatcher
 from serve_app.engine.artifacts import ProblemType
-from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, flipped
+from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, flips
 from serve_app.request import Answers
 from serve_app.telemetry import SHADOW_OVER, SHADOW_SKIPPED, SHADOWED, Telemetry
 
@@ -72,15 +72,15 @@ class Shadow:
             return
         function = DEFAULT_FUNCTION[self._problem_type]
         ours, theirs = apply(answers.logits, function), apply(second.logits, function)
-        flips = int(flipped(ours, theirs, self._problem_type).sum())
+        flipped = flips(ours, theirs, self._problem_type)
         over = int((np.abs(ours - theirs).max(axis=1) > self._bound).sum())
-        self._telemetry.note(SHADOWED, len(texts) - flips, agrees="yes")
-        if flips:
-            self._telemetry.note(SHADOWED, flips, agrees="no")
+        self._telemetry.note(SHADOWED, len(texts) - flipped, agrees="yes")
+        if flipped:
+            self._telemetry.note(SHADOWED, flipped, agrees="no")
         if over:
             self._telemetry.note(SHADOW_OVER, over)
-        if flips or over:
+        if flipped or over:
             logger.warning(
                 "request %s: %s and %s differ on %d of %d labels, %d scores by more than %g",
-                request_id, answers.backend, other, flips, len(texts), over, self._bound,
+                request_id, answers.backend, other, flipped, len(texts), over, self._bound,
             )  # fmt: skip

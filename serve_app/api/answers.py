@@ -75,11 +75,9 @@ async def respond(
         asked = await read(request)
         drawn = await gateway.quota.draw(client, len(asked.texts))
         answers = await answer(gateway, backend, asked, client)
-    except ProblemError as problem:
-        count(gateway, route, backend, problem.kind.status, kind)
-        raise
-    except Exception:
-        count(gateway, route, backend, INTERNAL.status, kind)
+    except Exception as error:
+        told = error.kind if isinstance(error, ProblemError) else INTERNAL
+        count(gateway, route, backend, told.status, kind)
         raise
     rendered = render(asked, answers)
     count(gateway, route, backend, 200, kind)

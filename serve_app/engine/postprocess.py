@@ -58,6 +58,15 @@ def flipped(
     return np.asarray(probabilities.argmax(axis=1) != reference.argmax(axis=1))
 
 
+def flips(
+    probabilities: npt.NDArray[np.float64],
+    reference: npt.NDArray[np.float64],
+    problem_type: ProblemType,
+) -> int:
+    """How many texts are `flipped`."""
+    return int(flipped(probabilities, reference, problem_type).sum())
+
+
 def margins(
     probabilities: npt.NDArray[np.float64], problem_type: ProblemType
 ) -> npt.NDArray[np.float64]:

@@ -22,8 +22,9 @@ from serve_app.engine.artifacts import ArtifactError, Artifacts, Manifest
 from serve_app.engine.backend import Backend, Encoded
 from serve_app.engine.certificate import certify, cpu_name
 from serve_app.engine.loading import open_backend
-from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, flipped
+from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, flips
 from serve_app.jobs.score import DEFAULT_MODEL
+from serve_app.jobs.texts import class_numbers
 
 COMPANY = 16
 """Texts of a batch in the order of the file, so of unlike lengths: for the drift."""
@@ -110,9 +111,7 @@ def read(path: Path, text: str, label: str, labels: Sequence[str]) -> Labelled:
         raise CompareError(f"{path} has no column {text!r}, but {have}: see --text-column.")
     if label not in rows[0]:  # flips and speed can be had without
         return Labelled([str(row[text]) for row in rows], None)
-    # Where a name is a number, it is the name that counts.
-    known = {str(index): index for index in range(len(labels))}
-    known |= {name.lower(): index for index, name in enumerate(labels)}
+    known = class_numbers([name.lower() for name in labels])
     found = [known.get(str(row[label]).strip().lower()) for row in rows]
     if None in found:
         wrong = rows[found.index(None)][label]
@@ -156,7 +155,7 @@ def compare(artifacts: Artifacts, labelled: Labelled, threads: int, rounds: int)
                 certified=certified[index],
                 accuracy=accuracy,
                 p_value=p_value,
-                flips=int(flipped(alone[index], alone[0], manifest.problem_type).sum()),
+                flips=flips(alone[index], alone[0], manifest.problem_type),
                 median_difference=float(np.median(difference.max(axis=1))),
                 max_difference=float(difference.max()),
                 batch_drift=float(np.abs(alone[index] - company).max()),

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from serve_app.engine.artifacts import sha256
 from serve_app.jobs.errors import PrepareError
 
+ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = Path("models") / "sst2-minilm"
 PREPARED = Path(".cache") / "prepared"
 """Where prepared models are kept, below the repository's root."""
@@ -97,21 +98,20 @@ def identify(model: str | None, revision: str | None) -> Source:
 
 def bundled() -> Path:
     """The bundled model's folder: beside the package in a checkout, else in the working folder."""
-    beside = Path(__file__).resolve().parents[2] / BUNDLED
+    beside = ROOT / BUNDLED
     return beside if beside.is_dir() else BUNDLED
 
 
 def prepared_folder(model: str) -> Path:
     """Where a folder or a hub id is prepared to, unless another place is named."""
-    root = Path(__file__).resolve().parents[2]
     folder = Path(model).expanduser()
     if not folder.is_dir():
-        return root / PREPARED / model.replace("/", "--")
+        return ROOT / PREPARED / model.replace("/", "--")
     where = folder.resolve()
-    if where == root / BUNDLED:
-        return root / PREPARED / where.name
+    if where == ROOT / BUNDLED:
+        return ROOT / PREPARED / where.name
     # Of `checkpoint-500` there is one in each run.
-    return root / PREPARED / f"{where.name}-{hashlib.sha256(bytes(where)).hexdigest()[:8]}"
+    return ROOT / PREPARED / f"{where.name}-{hashlib.sha256(bytes(where)).hexdigest()[:8]}"
 
 
 def identify_folder(folder: Path) -> LocalSource:

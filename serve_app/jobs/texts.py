@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def golden_texts() -> list[str]:
     return by_length[1::2][:GOLDEN]
 
 
+def class_numbers(labels: Sequence[str]) -> dict[str, int]:
+    """The class that a file's label means: its name, or its number where no class has that name."""
+    numbers = {str(number): number for number in range(len(labels))}
+    return numbers | {name: number for number, name in enumerate(labels)}
+
+
 def read_labelled(path: Path, labels: list[str]) -> tuple[list[str], list[int]]:
     """Read a tab-separated file with the header `sentence<TAB>label`.
 
@@ -44,9 +51,7 @@ def read_labelled(path: Path, labels: list[str]) -> tuple[list[str], list[int]]:
     Raises:
         PrepareError: the file is missing, empty or has a line that cannot be understood.
     """
-    # Where a name is a number, it is the name that counts.
-    index = {str(number): number for number in range(len(labels))}
-    index |= {name: number for number, name in enumerate(labels)}
+    index = class_numbers(labels)
     sentences: list[str] = []
     classes: list[int] = []
     try:

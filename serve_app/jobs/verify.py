@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serve_app.engine.artifacts import Measured, ProblemType
-from serve_app.engine.postprocess import DEFAULT_FUNCTION, Logits, apply, flipped, margins
+from serve_app.engine.postprocess import DEFAULT_FUNCTION, Logits, apply, flipped, flips, margins
 
 Probabilities = npt.NDArray[np.float64]
 Feed = dict[str, npt.NDArray[np.int64]]
@@ -172,7 +172,7 @@ def measure(run: Run, reference: Probabilities, sample: Sample, problem: Problem
     drift = max(float(np.nanmax(np.abs(one - other))) for one, other in pairs)
     measured = Measured(
         texts=len(alone),
-        flips=int(flipped(alone, reference, problem).sum()),
+        flips=flips(alone, reference, problem),
         max_difference=float(difference.max()),
         mean_difference=float(difference.mean()),
         batch_drift=drift,
