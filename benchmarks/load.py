@@ -243,7 +243,7 @@ def status_of(answer: bytes) -> int | None:
 
 
 def pieces(texts_each: int, count: int = 2000) -> list[list[str]]:
-    """Requests of `texts_each` of `count` texts, no two alike; a rest that fills none is left out."""
+    """Requests of `texts_each` of `count` texts, no two alike; none has fewer."""
     source = iter(texts(max(count, 8 * texts_each)))
     found = list(iter(lambda: list(islice(source, texts_each)), []))
     return [piece for piece in found if len(piece) == texts_each]
