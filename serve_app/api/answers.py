@@ -10,13 +10,13 @@ from starlette.responses import Response
 
 from serve_app.api.client import Client
 from serve_app.api.errors import (
-    INTERNAL,
     MODEL_FAILED,
     NOT_READY,
     OVERLOADED,
     QUOTA,
     TIMED_OUT,
     ProblemError,
+    status_of,
 )
 from serve_app.api.gateway import Gateway
 from serve_app.dispatcher import BackendError, OverloadedError
@@ -76,8 +76,7 @@ async def respond(
         drawn = await gateway.quota.draw(client, len(asked.texts))
         answers = await answer(gateway, backend, asked, client)
     except Exception as error:
-        told = error.kind if isinstance(error, ProblemError) else INTERNAL
-        count(gateway, route, backend, told.status, kind)
+        count(gateway, route, backend, status_of(error), kind)
         raise
     rendered = render(asked, answers)
     count(gateway, route, backend, 200, kind)

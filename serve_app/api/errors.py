@@ -77,6 +77,11 @@ class ProblemError(Exception):
 Renderer = Callable[[ProblemError], Response]
 
 
+def status_of(error: Exception) -> int:
+    """The status that a request ends with for this."""
+    return (error.kind if isinstance(error, ProblemError) else INTERNAL).status
+
+
 def as_problem(error: ProblemError) -> Response:
     """RFC 9457, the shape of the service's own routes."""
     body: dict[str, Any] = {

@@ -29,6 +29,7 @@ from serve_app.api.errors import (
     TOO_LARGE,
     Kind,
     ProblemError,
+    status_of,
 )
 from serve_app.api.gateway import Gateway
 from serve_app.api.openapi import STREAM_HEADERS, problems, query, stream_body
@@ -71,8 +72,8 @@ def router(gateway: Gateway) -> APIRouter:
                 client = await gateway.authenticate(request, scope="stream")
                 kind = client.kind
                 return _Stream(gateway, client, backend, *_asked(request))
-            except ProblemError as problem:
-                count(gateway, "stream", backend, problem.kind.status, kind)
+            except Exception as error:
+                count(gateway, "stream", backend, status_of(error), kind)
                 raise
 
         routes.add_api_route(

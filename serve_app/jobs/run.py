@@ -23,6 +23,8 @@ from serve_app.local_cluster import ClusterError, LocalCluster
 from serve_app.serve_config import BASE, LOCAL, ROOT, Config, least_cpus, load
 
 START_S = 180.0
+TELL_S = 30.0
+"""After so long without an answer, and every so long again, it is said what there is instead."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -45,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
         for warning in preflight.check(ports, least_cpus(config), preflight.cpus()):
             _say(warning)
         _warn_of_open_ports(options.host)
-        folder = _prepare(options)
+        folder = _prepare(options, stopped)
         if stopped.is_set():
             return 0
         return _serve(options, config, folder, page, begin, stopped)
@@ -99,7 +101,7 @@ def _serve(
     return 0
 
 
-def _prepare(options: argparse.Namespace) -> Path:
+def _prepare(options: argparse.Namespace, stopped: threading.Event) -> Path:
     """Prepare the model in a process of its own, whose memory is free again afterwards.
 
     Raises:
@@ -110,7 +112,12 @@ def _prepare(options: argparse.Namespace) -> Path:
     command += ["--precision", options.precision]
     if options.revision:
         command += ["--revision", options.revision]
-    if subprocess.run([*command, "--output", str(folder)], check=False).returncode:
+    with subprocess.Popen([*command, "--output", str(folder)]) as preparing:
+        while preparing.poll() is None:
+            if stopped.wait(0.05):  # SIGTERM comes to us alone, Ctrl-C to the whole terminal
+                preparing.terminate()
+                preparing.wait()
+    if preparing.returncode:
         raise ClusterError("The model could not be prepared.")
     return folder
 
@@ -147,12 +154,19 @@ def _until(
 
 def _answers(url: str, going_on: Callable[[], bool]) -> bool:
     """Wait until `url` answers 200; False if `going_on` says to give up."""
+    due = time.monotonic() + TELL_S
     while going_on():
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return True
-        except (OSError, urllib.error.URLError):
-            time.sleep(0.1)
+        except urllib.error.HTTPError as error:
+            instead = error.read().decode(errors="replace")
+        except OSError as error:
+            instead = str(error)
+        if time.monotonic() > due:
+            _say(f"Still waiting for {url}; it says: {instead}")
+            due += TELL_S
+        time.sleep(0.1)
     return False
 
 

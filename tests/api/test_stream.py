@@ -243,6 +243,18 @@ async def test_a_stream_that_is_refused_or_left_is_counted(world: World) -> None
     assert [tags["status"] for tags in ended(world)] == ["422", "499"]
 
 
+async def test_a_fault_before_a_stream_begins_is_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("serve_app.api.stream._asked", fail)
+    talk = Conversation(world.app)
+    assert (await talk.message())["status"] == 500
+    assert [tags["status"] for tags in ended(world)] == ["500"]
+
+
 async def test_who_may_not_stream_is_not_told_what_is_wrong_with_the_query(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     write(file, Records(keys=()))

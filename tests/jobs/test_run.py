@@ -1,5 +1,9 @@
 """What `sentiment run` prepares; how it serves is in tests/integration."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,8 +18,56 @@ def test_the_model_is_prepared_as_it_was_asked_for(
 ) -> None:
     monkeypatch.setattr(run, "prepared_folder", lambda _: tmp_path / "out")
     asked = run._parser().parse_args([f"--model={model}", "--precision=fp32"])
-    assert Artifacts(run._prepare(asked)).manifest.precision == "fp32"
+    assert Artifacts(run._prepare(asked, threading.Event())).manifest.precision == "fp32"
     pinned = run._parser().parse_args([f"--model={model}", "--revision=v1"])
     with pytest.raises(ClusterError, match="could not be prepared"):
-        run._prepare(pinned)
+        run._prepare(pinned, threading.Event())
     assert "--revision is for models of the hub" in capfd.readouterr().err
+
+
+def test_sigterm_ends_the_preparation_too(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "prepared_folder", lambda _: tmp_path / "out")
+    stopped = threading.Event()
+    stopped.set()
+    with pytest.raises(ClusterError):
+        run._prepare(run._parser().parse_args([f"--model={model}"]), stopped)
+    assert not (tmp_path / "out").exists()
+
+
+class _NotReady(BaseHTTPRequestHandler):
+    """Answers 503 twice, then 200."""
+
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        self.send_response(503 if self.asked < 3 else 200)
+        self.end_headers()
+        self.wfile.write(b"no replica yet")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/ready"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_what_keeps_the_service_from_being_ready_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "TELL_S", 0.0)
+    with listening(_NotReady) as url:
+        assert run._answers(url, lambda: True)
+    said = capsys.readouterr().err
+    assert said.count(f"Still waiting for {url}; it says: no replica yet") == 2
