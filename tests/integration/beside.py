@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -106,16 +107,22 @@ class Beside:
         """The ingress replicas, each with the port it answers on itself."""
         found = []
         for process in self.processes("Ingress"):
-            ports = {c.laddr.port for c in process.net_connections("tcp") if c.status == "LISTEN"}
-            own = [port for port in ports if FIRST <= port <= LAST]
-            found += [Replica(process.pid, f"http://127.0.0.1:{port}") for port in own]
+            with suppress(psutil.NoSuchProcess):  # it is just dying
+                connections = process.net_connections("tcp")
+                ports = {c.laddr.port for c in connections if c.status == "LISTEN"}
+                own = [port for port in ports if FIRST <= port <= LAST]
+                found += [Replica(process.pid, f"http://127.0.0.1:{port}") for port in own]
         return found
 
     def processes(self, deployment: str) -> list[psutil.Process]:
         """Those of a deployment's replicas."""
         name = f"ray::ServeReplica:sentiment:{deployment}"
-        children = psutil.Process(self._process.pid).children(recursive=True)
-        return [child for child in children if " ".join(child.cmdline()).startswith(name)]
+        found = []
+        for child in psutil.Process(self._process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if " ".join(child.cmdline()).startswith(name):
+                    found.append(child)
+        return found
 
     def text_of_logs(self) -> str:
         """Everything that the replicas have logged."""

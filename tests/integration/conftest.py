@@ -1,6 +1,7 @@
-"""Real Ray Serve applications over real HTTP, each started once for all tests here.
+"""The real application over real HTTP, as `make run` runs it, started once for all tests here.
 
-`service` runs as `make run` does; `small` and `guarded` have two ingress replicas.
+Tests of other settings stand in a folder for each cluster, so that it ends with them and does not
+idle beside the next.
 """
 
 import os
@@ -15,11 +16,6 @@ from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
 from serve_app.local_cluster import LocalCluster, free_port
 from serve_app.serve_config import BASE, LOCAL, Config, load
-from tests.integration.beside import Beside
-from tests.integration.collector import Collector
-from tests.redis_server import BINARY, RedisServer
-from tests.refused import Guarded
-from tests.signing_issuer import SigningIssuer
 
 QUICK = {
     "autoscaling_config": {
@@ -94,63 +90,3 @@ def service(prepared: Path, config: Config) -> Iterator[Service]:
     ) as cluster:
         cluster.wait(120)
         yield Service(f"http://127.0.0.1:{port}", cluster, f"http://127.0.0.1:{dashboard_port}")
-
-
-TIMEOUT_S = 3.0
-"""Of `small`."""
-
-
-@pytest.fixture(scope="package")
-def collector() -> Iterator[Collector]:
-    with Collector() as listening:
-        yield listening
-
-
-@pytest.fixture(scope="package")
-def small(
-    prepared: Path, collector: Collector, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Beside]:
-    """With short patience, whose spans go to `collector`."""
-    environment = {
-        "SENTIMENT_MODEL": str(prepared),
-        "SENTIMENT_TIMEOUT_S": str(TIMEOUT_S),
-        "SENTIMENT_AUTO_PATIENCE_S": "0.5",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
-        "OTEL_BSP_SCHEDULE_DELAY": "100",
-    }
-    with Beside(environment, tmp_path_factory.mktemp("small")) as beside:
-        yield beside
-
-
-QUOTA = (30, 4)
-"""Texts and seconds."""
-
-
-@dataclass(frozen=True)
-class GuardedService:
-    """The application with identity, quotas and two ingress replicas, and what these go by."""
-
-    beside: Beside
-    given: Guarded
-    redis: RedisServer | None
-
-
-@pytest.fixture(scope="package")
-def guarded(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedService]:
-    folder = tmp_path_factory.mktemp("guarded")
-    redis = RedisServer() if BINARY else None
-    try:
-        with SigningIssuer() as issuer:
-            given = Guarded(issuer, folder)
-            environment = {
-                "SENTIMENT_MODEL": str(prepared),
-                **{f"SENTIMENT_{name.upper()}": value for name, value in given.settings.items()},
-                "SENTIMENT_OIDC_PAUSE_S": "0.2",
-                "SENTIMENT_QUOTA": f"{QUOTA[0]}/{QUOTA[1]} seconds",
-                **({"SENTIMENT_QUOTA_REDIS": redis.url} if redis else {}),
-            }
-            with Beside(environment, folder) as beside:
-                yield GuardedService(beside, given, redis)
-    finally:
-        if redis is not None:
-            redis.kill()

@@ -10,14 +10,14 @@ import pytest
 import requests
 
 from tests.integration.beside import Beside
-from tests.integration.conftest import TIMEOUT_S
+from tests.integration.impatient.conftest import TIMEOUT_S
 from tests.integration.waiting import until
 
 
 @contextmanager
-def hanging(small: Beside, deployment: str) -> Iterator[None]:
+def hanging(impatient: Beside, deployment: str) -> Iterator[None]:
     """The replica of a deployment does nothing meanwhile, as if its model never came back."""
-    (replica,) = small.processes(deployment)
+    (replica,) = impatient.processes(deployment)
     replica.send_signal(signal.SIGSTOP)
     try:
         yield
@@ -25,34 +25,34 @@ def hanging(small: Beside, deployment: str) -> Iterator[None]:
         replica.send_signal(signal.SIGCONT)
 
 
-def ask(small: Beside, backend: str = "onnx") -> tuple[requests.Response, float]:
+def ask(impatient: Beside, backend: str = "onnx") -> tuple[requests.Response, float]:
     start = time.monotonic()
-    answer = small.post(f"/{backend}/infer", {"input": "A lovely film."})
+    answer = impatient.post(f"/{backend}/infer", {"input": "A lovely film."})
     return answer, time.monotonic() - start
 
 
 def test_a_backend_that_hangs_is_told_at_the_deadline_and_its_place_is_free_again(
-    small: Beside,
+    impatient: Beside,
 ) -> None:
-    with hanging(small, "OnnxClassifier"), ThreadPoolExecutor(40) as pool:
-        answers = list(pool.map(lambda _: ask(small), range(40)))
+    with hanging(impatient, "OnnxClassifier"), ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda _: ask(impatient), range(40)))
     assert {answer.status_code for answer, _ in answers} == {504}
     assert {answer.json()["type"] for answer, _ in answers} == {"urn:sentiment:problem:timed-out"}
     assert max(took for _, took in answers) < TIMEOUT_S + 2
-    after, _ = ask(small)
+    after, _ = ask(impatient)
     assert after.status_code == 200
 
     def nothing_waits() -> bool:
-        onnx = small.get("/cluster").json()["deployments"]["onnx"]
+        onnx = impatient.get("/cluster").json()["deployments"]["onnx"]
         return bool(onnx["waiting_texts"] == 0 and onnx["ongoing_requests"] == 0)
 
     until(nothing_waits)
 
 
 @pytest.mark.parametrize("header", ["0", "3600"])
-def test_no_header_of_a_client_takes_the_deadline_away(small: Beside, header: str) -> None:
-    with hanging(small, "TorchClassifier"):
-        answer = small.post(
+def test_no_header_of_a_client_takes_the_deadline_away(impatient: Beside, header: str) -> None:
+    with hanging(impatient, "TorchClassifier"):
+        answer = impatient.post(
             "/transformers/infer",
             {"input": "A lovely film."},
             headers={"x-request-timeout-seconds": header},
@@ -60,9 +60,9 @@ def test_no_header_of_a_client_takes_the_deadline_away(small: Beside, header: st
     assert answer.status_code == 504
 
 
-def test_auto_does_not_wait_for_a_backend_that_hangs(small: Beside) -> None:
-    with hanging(small, "OnnxClassifier"):
-        answer, took = ask(small, "auto")
+def test_auto_does_not_wait_for_a_backend_that_hangs(impatient: Beside) -> None:
+    with hanging(impatient, "OnnxClassifier"):
+        answer, took = ask(impatient, "auto")
     assert answer.status_code == 200
     assert answer.headers["X-Backend"] == "transformers"
     assert took < TIMEOUT_S

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.integration.beside import Beside
-from tests.integration.collector import Collector
+from tests.integration.impatient.collector import Collector
 from tests.integration.waiting import until
 
 CALLER = "b7ad6b7169203331"
@@ -17,9 +17,9 @@ CALLER = "b7ad6b7169203331"
     ],
 )
 def test_a_trace_goes_from_the_client_to_the_replica(
-    small: Beside, collector: Collector, backend: str, trace: str
+    impatient: Beside, collector: Collector, backend: str, trace: str
 ) -> None:
-    answer = small.post(
+    answer = impatient.post(
         f"/{backend}/infer",
         {"input": ["A lovely film.", "A dull mess."]},
         headers={"traceparent": f"00-{trace}-{CALLER}-01"},

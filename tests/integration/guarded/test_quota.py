@@ -11,7 +11,7 @@ import requests
 
 from serve_app.api.client import Scope
 from serve_app.api.keys import Records, make, read, write
-from tests.integration.conftest import QUOTA, GuardedService
+from tests.integration.guarded.conftest import QUOTA, GuardedService
 from tests.integration.waiting import until
 from tests.redis_server import RedisServer, needs_redis
 

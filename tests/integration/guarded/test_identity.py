@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from serve_app.jobs.key import main as key_command
-from tests.integration.conftest import GuardedService
+from tests.integration.guarded.conftest import GuardedService
 from tests.integration.waiting import until
 from tests.refused import NAMES, header_of, reason_of
 

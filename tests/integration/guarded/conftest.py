@@ -1,0 +1,45 @@
+"""The application with identity, quotas and two ingress replicas."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.integration.beside import Beside
+from tests.redis_server import BINARY, RedisServer
+from tests.refused import Guarded
+from tests.signing_issuer import SigningIssuer
+
+QUOTA = (30, 4)
+"""Texts and seconds."""
+
+
+@dataclass(frozen=True)
+class GuardedService:
+    """The running application, and what its identity and quotas go by."""
+
+    beside: Beside
+    given: Guarded
+    redis: RedisServer | None
+
+
+@pytest.fixture(scope="package")
+def guarded(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedService]:
+    folder = tmp_path_factory.mktemp("guarded")
+    redis = RedisServer() if BINARY else None
+    try:
+        with SigningIssuer() as issuer:
+            given = Guarded(issuer, folder)
+            environment = {
+                "SENTIMENT_MODEL": str(prepared),
+                **{f"SENTIMENT_{name.upper()}": value for name, value in given.settings.items()},
+                "SENTIMENT_OIDC_PAUSE_S": "0.2",
+                "SENTIMENT_QUOTA": f"{QUOTA[0]}/{QUOTA[1]} seconds",
+                **({"SENTIMENT_QUOTA_REDIS": redis.url} if redis else {}),
+            }
+            with Beside(environment, folder) as beside:
+                yield GuardedService(beside, given, redis)
+    finally:
+        if redis is not None:
+            redis.kill()
