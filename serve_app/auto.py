@@ -19,6 +19,8 @@ from serve_app.telemetry import ESCALATIONS, FAILOVERS, Telemetry
 
 SECOND_OPINION = 3.0
 """Torch takes several times as long for a text: what is only slow is worth waiting for."""
+PATIENT_TEXTS = 64
+"""ONNX is given as much patience again for each so many texts of a list."""
 UNAVAILABLE = (OverloadedError, BackendError, TimeoutError)
 
 
@@ -68,7 +70,8 @@ class Auto:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         try:
-            answers = await self._onnx.infer(texts, min(self._patience, within))
+            patience = self._patience * (1 + len(texts) / PATIENT_TEXTS)
+            answers = await self._onnx.infer(texts, min(patience, within))
         except UNAVAILABLE as error:
             return await self._stand_in(texts, deadline - loop.time(), error)
         scores = apply(answers.logits, DEFAULT_FUNCTION[self._problem_type])

@@ -58,6 +58,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Bytes of one streamed upload that may wait on disk; more end it with 413.",
     )
+    max_spools_bytes: int = Field(
+        default=3_000_000_000,
+        ge=1,
+        description="Bytes of disk that the streamed uploads of an ingress may take together; one"
+        " that finds no room ends with 503.",
+    )
     auto_threshold: float | None = Field(
         default=None,
         ge=0,

@@ -71,10 +71,13 @@ class Shadow:
             logger.info("shadow of request %s failed: %s", request_id, error)
             return
         function = DEFAULT_FUNCTION[self._problem_type]
-        ours, theirs = apply(answers.logits, function), apply(second.logits, function)
+        answered = [row for row in range(len(texts)) if row not in second.errors]
+        ours, theirs = (apply(each.logits[answered], function) for each in (answers, second))
         flipped = flips(ours, theirs, self._problem_type)
         over = int((np.abs(ours - theirs).max(axis=1) > self._bound).sum())
-        self._telemetry.note(SHADOWED, len(texts) - flipped, agrees="yes")
+        agreed = len(answered) - flipped
+        if agreed:
+            self._telemetry.note(SHADOWED, agreed, agrees="yes")
         if flipped:
             self._telemetry.note(SHADOWED, flipped, agrees="no")
         if over:
@@ -82,5 +85,5 @@ class Shadow:
         if flipped or over:
             logger.warning(
                 "request %s: %s and %s differ on %d of %d labels, %d scores by more than %g",
-                request_id, answers.backend, other, flipped, len(texts), over, self._bound,
+                request_id, answers.backend, other, flipped, len(answered), over, self._bound,
             )  # fmt: skip

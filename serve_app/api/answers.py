@@ -1,5 +1,6 @@
 """What an answer says besides its labels: the headers that every inference route sends."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from serve_app.request import Answers
 from serve_app.telemetry import INFERENCE, QUEUE, REFUSED, REQUESTS, TEXTS, TOKENIZE, TRUNCATED
 
 NOT_READY_RETRY_S = 5
+HUNG_UP = 499
+"""In the metrics, the status of a request whose client hung up."""
 
 
 @dataclass(slots=True)
@@ -75,10 +78,13 @@ async def respond(
         asked = await read(request)
         drawn = await gateway.quota.draw(client, len(asked.texts))
         answers = await answer(gateway, backend, asked, client)
+        rendered = render(asked, answers)
+    except asyncio.CancelledError:
+        count(gateway, route, backend, HUNG_UP, kind)
+        raise
     except Exception as error:
         count(gateway, route, backend, status_of(error), kind)
         raise
-    rendered = render(asked, answers)
     count(gateway, route, backend, 200, kind)
     observe(gateway, backend, answers)
     gateway.shadow.follow(asked.texts, answers, request.headers.get("x-request-id", ""))
@@ -121,7 +127,7 @@ async def answer(gateway: Gateway, backend: str, asked: Asked, client: Client) -
         for index, message in answers.errors.items():
             raise ProblemError(MODEL_FAILED, f"{message}.", field=f"{asked.field}[{index}]")
         return answers
-    except ProblemError:  # who hangs up has the texts worked on all the same, and pays
+    except Exception:  # who hangs up has the texts worked on all the same, and pays
         await gateway.quota.give_back(client, len(asked.texts), drawn_at)
         raise
 

@@ -24,8 +24,11 @@ CORS_REQUEST_HEADERS = (
     "Authorization",
     "Content-Type",
     "Inference-Header-Content-Length",
+    "User-Agent",  # `@huggingface/inference` sets it, and Firefox lets it
     "X-Request-Id",
+    "baggage",
     "traceparent",
+    "tracestate",
 )
 CORS_ANSWER_HEADERS = (
     "Accept-Encoding",

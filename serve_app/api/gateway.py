@@ -1,7 +1,7 @@
 """What the routes may use: the one object that links the API to the replicas behind it."""
 
 import asyncio
-import time
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +11,8 @@ from starlette.requests import Request
 from serve_app.api.auth import Authenticator
 from serve_app.api.client import Client, Scope
 from serve_app.api.limits import Quota
+from serve_app.api.shared import Shared
+from serve_app.api.spool import Room
 from serve_app.auto import Inference
 from serve_app.engine.artifacts import Manifest
 from serve_app.settings import Settings
@@ -19,6 +21,7 @@ from serve_app.telemetry import Telemetry
 
 DESCRIBE_TIMEOUT_S = 2.0
 DESCRIBE_CACHED_S = 1.0
+CLUSTER_TIMEOUT_S = 10.0
 CLUSTER_CACHED_S = 2.0
 
 Description = dict[str, Any]
@@ -33,7 +36,7 @@ class Gateway:
         describe: asks some replica of a backend how it runs the model.
         telemetry, shadow: take what happened, and compare the twins on it.
         snapshot: the state of the deployments, as `/cluster` shows it.
-        identity, quota: as the settings have them, so that no gateway is without.
+        identity, quota, spools: as the settings have them, so that no gateway is without.
     """
 
     settings: Settings
@@ -46,12 +49,19 @@ class Gateway:
     shadow: Shadow
     identity: Authenticator = field(init=False)
     quota: Quota = field(init=False)
-    _cluster: tuple[float, Description] | None = None
-    _described: dict[str, tuple[float, Description | None]] = field(default_factory=dict)
+    spools: Room = field(init=False)
+    _cluster: Shared[Description] = field(init=False)
+    _described: dict[str, Shared[Description | None]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.identity = Authenticator(self.settings)
         self.quota = Quota(self.settings)
+        self.spools = Room(self.settings.max_spools_bytes)
+        self._cluster = Shared(self._snapshot, CLUSTER_CACHED_S)
+        self._described = {
+            backend: Shared(functools.partial(self._description, backend), DESCRIBE_CACHED_S)
+            for backend in self.describe
+        }
 
     async def authenticate(self, request: Request, scope: Scope | None = None) -> Client:
         """See `Authenticator.authenticate`; call it before the body is read."""
@@ -59,23 +69,24 @@ class Gateway:
 
     async def descriptions(self) -> dict[str, Description | None]:
         """What a replica of each backend says of itself; None where none answers."""
-        names = list(self.describe)
-        return dict(zip(names, await asyncio.gather(*map(self._description, names)), strict=True))
-
-    async def _description(self, backend: str) -> Description | None:
-        at, said = self._described.get(backend, (-DESCRIBE_CACHED_S, None))
-        if time.monotonic() - at < DESCRIBE_CACHED_S:
-            return said
-        try:
-            async with asyncio.timeout(DESCRIBE_TIMEOUT_S):
-                said = await self.describe[backend]()
-        except Exception:  # whatever keeps it from answering, it is not ready
-            said = None
-        self._described[backend] = (time.monotonic(), said)
-        return said
+        said = await asyncio.gather(*(each.get() for each in self._described.values()))
+        return dict(zip(self._described, said, strict=True))
 
     async def cluster(self) -> Description:
-        """The deployments' state, at most `CLUSTER_CACHED_S` old."""
-        if self._cluster is None or time.monotonic() - self._cluster[0] >= CLUSTER_CACHED_S:
-            self._cluster = (time.monotonic(), await self.snapshot())
-        return self._cluster[1]
+        """The deployments' state, at most `CLUSTER_CACHED_S` old.
+
+        Raises:
+            TimeoutError: Serve does not say it.
+        """
+        return await self._cluster.get()
+
+    async def _snapshot(self) -> Description:
+        async with asyncio.timeout(CLUSTER_TIMEOUT_S):
+            return await self.snapshot()
+
+    async def _description(self, backend: str) -> Description | None:
+        try:
+            async with asyncio.timeout(DESCRIBE_TIMEOUT_S):
+                return await self.describe[backend]()
+        except Exception:  # whatever keeps it from answering, it is not ready
+            return None

@@ -74,6 +74,11 @@ class Quota:
         """Whether there is a quota at all."""
         return self._limit is not None
 
+    @property
+    def most(self) -> int | None:
+        """Texts that can be drawn at once; None if there is no quota."""
+        return None if self._limit is None else self._limit.amount
+
     async def draw(self, client: Client, texts: int) -> dict[str, str]:
         """Draw texts from a client's quota; the headers of the answer.
 
@@ -87,29 +92,16 @@ class Quota:
         raise self._exceeded(verdict, texts)
 
     async def draw_patiently(self, client: Client, texts: int, patience: float) -> None:
-        """Draw texts as the quota lets them in, in parts where they are more than it ever holds.
+        """Draw texts once the quota lets them in.
 
         Raises:
-            ProblemError: 429, more is to be waited than `patience` seconds; 503, as in `draw`.
+            ProblemError: 429, it will not within `patience` seconds; 422 and 503, as in `draw`.
         """
-        if self._limit is None:
-            return
         deadline = time.monotonic() + patience
-        drawn: list[tuple[int, float]] = []
-        try:
-            while (left := texts - sum(part for part, _ in drawn)) > 0:
-                part = min(left, self._limit.amount)
-                verdict = await self.take(client, part)
-                if verdict.granted:
-                    drawn.append((part, time.monotonic()))
-                elif time.monotonic() + verdict.retry_after > deadline:
-                    raise self._exceeded(verdict, part)
-                else:
-                    await asyncio.sleep(verdict.retry_after)
-        except (ProblemError, asyncio.CancelledError):
-            for part, at in drawn:
-                await self.give_back(client, part, at)
-            raise
+        while not (verdict := await self.take(client, texts)).granted:
+            if time.monotonic() + verdict.retry_after > deadline:
+                raise self._exceeded(verdict, texts)
+            await asyncio.sleep(verdict.retry_after)
 
     async def take(self, client: Client, texts: int) -> Verdict:
         """Draw texts from a client's quota if it has so many left; else draw nothing.

@@ -90,7 +90,11 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.post("/v2/models/{model}/infer", **schemas.infer(models))
     async def infer(request: Request) -> Response:
-        name = model_of(request)
+        try:
+            name = model_of(request)
+        except ProblemError:  # who may not ask is not told which models there are
+            await gateway.authenticate(request, scope="infer")
+            raise
 
         def render(asked: _Asked, answers: Answers) -> Rendered:
             ranked = rank(apply(answers.logits, asked.function), manifest.labels, top_k=1)

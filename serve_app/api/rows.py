@@ -4,6 +4,7 @@ Both parsers are fed the upload piece by piece and give the rows that are comple
 """
 
 import csv
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,10 @@ import orjson
 from serve_app.api.body import parse
 from serve_app.api.errors import INVALID, ProblemError
 from serve_app.api.schemas import check_texts
+
+_OPENING = re.compile(rb'(?:^|,)"')
+"""A quote opens a field only where the field begins; elsewhere it is a character (RFC 4180)."""
+_INSIDE = re.compile(rb'[^"]*+(?:""[^"]*+)*+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,7 @@ class CsvRows(Rows):
         # Each line is looked at once, however many a quoted field holds.
         if line is not None:
             self._open += line
-            self._quoted ^= line.count(b'"') % 2 == 1
+            self._quoted = _ends_quoted(line, self._quoted)
         too_long = line is None or len(self._open) > self._limit
         if self._quoted and not too_long:  # the field goes on in the next line
             self._open += b"\n"
@@ -176,6 +181,23 @@ class CsvRows(Rows):
             named = dict(zip(self._header, fields, strict=True))
             row = named.get("id", self._number)
             self._append(rows, _checked(row, named[self._column], self._column))
+
+
+def _ends_quoted(line: bytes, quoted: bool) -> bool:
+    """Whether a line of CSV ends within a quoted field, given whether it begins within one."""
+    at = 0
+    while True:
+        if not quoted:
+            opening = _OPENING.search(line, at)
+            if opening is None:
+                return False
+            at = opening.end()
+        inside = _INSIDE.match(line, at)
+        assert inside is not None  # it may be empty
+        at = inside.end() + 1
+        if at > len(line):
+            return True
+        quoted = False
 
 
 def _checked(row: Any, text: Any, field: str) -> Row:

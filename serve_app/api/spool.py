@@ -6,6 +6,8 @@ ingress reads on and keeps on disk what the model has not taken yet.
 
 import asyncio
 import contextlib
+import errno
+import os
 import tempfile
 
 READ_BYTES = 65_536
@@ -13,6 +15,29 @@ READ_BYTES = 65_536
 
 class SpoolFullError(Exception):
     """More is waiting than the spool may hold."""
+
+
+class Room:
+    """Disk that the spools of one ingress share.
+
+    Args:
+        limit: bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    def take(self, size: int) -> None:
+        """
+        Raises:
+            OSError: there is not so much left, as of a disk that is full.
+        """
+        if size > self._left:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._left -= size
+
+    def give_back(self, size: int) -> None:
+        self._left += size
 
 
 class Spool:
@@ -23,10 +48,13 @@ class Spool:
 
     Args:
         limit: bytes that may wait.
+        room: what the file's bytes are taken from.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, room: Room) -> None:
         self._limit = limit
+        self._room = room
+        self._size = 0
         self._file = tempfile.TemporaryFile(prefix="sentiment-stream-")  # noqa: SIM115
         self._written = 0
         self._read = 0
@@ -52,6 +80,8 @@ class Spool:
             self._file.seek(0)
             self._file.truncate()
             self._written = self._read = 0
+            self._resize(0)
+        self._resize(max(self._size, min(self._written + len(piece), self._limit)))
         fits = self._until_end(self._written)
         for part in (piece[:fits], piece[fits:]):
             self._file.seek(self._written % self._limit)
@@ -87,7 +117,15 @@ class Spool:
         """Bytes from a position to the end of the ring."""
         return self._limit - position % self._limit
 
+    def _resize(self, size: int) -> None:
+        if size > self._size:
+            self._room.take(size - self._size)
+        else:
+            self._room.give_back(self._size - size)
+        self._size = size
+
     def close(self) -> None:
         """Give the disk back."""
+        self._resize(0)
         with contextlib.suppress(OSError):  # what a full disk did not take is tried once more
             self._file.close()

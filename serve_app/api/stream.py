@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serve_app.api.answers import count, infer, observe
+from serve_app.api.answers import HUNG_UP, count, infer, observe
 from serve_app.api.body import require_plain
 from serve_app.api.client import Client
 from serve_app.api.errors import (
@@ -50,8 +50,6 @@ PATIENCE_S = 60.0
 """How long a piece is tried again while the model is overloaded or away."""
 LONGEST_OFFSET = 18
 """Digits."""
-HUNG_UP = 499
-"""In the metrics, the status of a stream whose client hung up."""
 PARAMETERS = query(
     text_column=("The CSV column with the texts.", {"type": "string"}),
     offset=(
@@ -162,7 +160,11 @@ class _Stream(Response):
         self._status = HUNG_UP
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        spool = Spool(self._gateway.settings.max_spool_bytes)
+        try:
+            spool = Spool(self._gateway.settings.max_spool_bytes, self._gateway.spools)
+        except OSError:  # no file more, or a disk that is full
+            count(self._gateway, "stream", self._backend, INTERNAL.status, self._client.kind)
+            raise
         writing = asyncio.create_task(self._write(spool, send))
         reading = asyncio.create_task(self._read(receive, spool, writing))
         try:
@@ -279,6 +281,7 @@ class _Stream(Response):
     async def _pieces(self, spool: Spool) -> AsyncIterator[list[Row]]:
         """Rows in pieces: full ones while the upload runs ahead, else what has arrived."""
         limit = self._gateway.settings.max_body_bytes
+        most = min(PIECE, self._gateway.quota.most or PIECE)
         rows = NdjsonRows(limit) if self._column is None else CsvRows(limit, self._column)
         skip = self._offset
         waiting: list[Row] = []
@@ -287,9 +290,11 @@ class _Stream(Response):
             complete = rows.feed(piece) if piece else rows.end()
             waiting += complete[skip:]
             skip = max(0, skip - len(complete))
-            while waiting and (len(waiting) >= PIECE or not spool.waiting):
-                yield waiting[:PIECE]
-                del waiting[:PIECE]
+            while waiting and (len(waiting) >= most or not spool.waiting):
+                yield waiting[:most]
+                del waiting[:most]
+            # Neither a full spool nor rows without end (blank lines) may hold the loop.
+            await asyncio.sleep(0)
             if not piece:
                 return
 

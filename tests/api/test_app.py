@@ -29,6 +29,18 @@ async def test_browsers_of_the_named_origins_may_call() -> None:
     assert "access-control-allow-origin" not in stranger.headers
 
 
+async def test_a_page_may_send_what_the_javascript_client_and_tracers_set() -> None:
+    async with client(World(cors_origins=PAGE).app) as http:
+        asked = await http.options(
+            "/onnx",
+            headers={
+                **PREFLIGHT,
+                "Access-Control-Request-Headers": "content-type,user-agent,traceparent,tracestate",
+            },
+        )
+    assert asked.status_code == 200
+
+
 async def test_without_the_setting_there_is_no_cors() -> None:
     async with client(World().app) as http:
         asked = await http.options("/onnx", headers=PREFLIGHT)

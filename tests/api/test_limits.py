@@ -258,6 +258,15 @@ async def test_a_stream_that_would_wait_too_long_is_told_when_to_go_on() -> None
     assert '"retry_after":' in answer.text
 
 
+async def test_a_stream_takes_what_a_small_quota_has_before_it_is_refused() -> None:
+    world = World(quota="50/hour")
+    headers = {"Content-Type": "application/x-ndjson"}
+    async with client(world.app) as http:
+        answer = await http.post("/onnx/stream", content=b'{"input": "a"}\n' * 70, headers=headers)
+    assert answer.text.count('"label"') == 50
+    assert '"status":429' in answer.text
+
+
 async def test_the_document_says_what_a_quota_adds() -> None:
     async with client(World(quota="3/hour").app) as http:
         document = (await http.get("/openapi.json")).json()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app.api.spool import Spool, SpoolFullError
+from serve_app.api.spool import Room, Spool, SpoolFullError
 
 
 @given(st.lists(st.one_of(st.binary(max_size=200_000).map(lambda b: b), st.none()), max_size=20))
@@ -13,7 +13,7 @@ def test_what_goes_in_comes_out_in_order(steps: list[bytes | None]) -> None:
     """A piece is a write, None a read."""
 
     async def go() -> tuple[bytes, bytes]:
-        spool = Spool(250_000)
+        spool = Spool(250_000, Room(10**9))
         wrote, read = b"", b""
         for step in steps:
             if step is None:
@@ -35,7 +35,7 @@ def test_what_goes_in_comes_out_in_order(steps: list[bytes | None]) -> None:
 
 
 async def test_the_reader_waits_for_the_writer() -> None:
-    spool = Spool(100)
+    spool = Spool(100, Room(10**9))
     reading = asyncio.create_task(spool.read())
     await asyncio.sleep(0)
     assert not reading.done()
@@ -44,7 +44,7 @@ async def test_the_reader_waits_for_the_writer() -> None:
 
 
 async def test_the_limit_is_on_what_waits() -> None:
-    spool = Spool(10)
+    spool = Spool(10, Room(10**9))
     for _ in range(5):
         spool.write(b"12345678")
         assert await spool.read() == b"12345678"
@@ -54,7 +54,7 @@ async def test_the_limit_is_on_what_waits() -> None:
 
 
 async def test_the_file_is_no_longer_than_what_may_wait() -> None:
-    spool = Spool(100)
+    spool = Spool(100, Room(10**9))
     spool.write(b"x" * 60)
     for _ in range(50):  # the reader never catches up
         spool.write(b"y" * 40)
@@ -63,8 +63,25 @@ async def test_the_file_is_no_longer_than_what_may_wait() -> None:
     assert os.fstat(spool._file.fileno()).st_size <= 100
 
 
+async def test_spools_share_a_room_and_give_it_back() -> None:
+    room = Room(100)
+    first, second = Spool(80, room), Spool(80, room)
+    first.write(b"x" * 70)
+    second.write(b"y" * 30)
+    with pytest.raises(OSError, match="No space left"):
+        second.write(b"y")
+    await first.read()
+    with pytest.raises(OSError, match="No space left"):
+        second.write(b"y")  # what was read still takes disk
+    first.write(b"x")  # begins its file anew
+    second.write(b"y" * 50)
+    first.close()
+    second.close()
+    assert room._left == 100
+
+
 async def test_a_failure_is_told_after_what_was_written() -> None:
-    spool = Spool(10)
+    spool = Spool(10, Room(10**9))
     spool.write(b"rest")
     spool.end(OSError("full"))
     assert await spool.read() == b"rest"

@@ -127,6 +127,40 @@ async def test_a_slow_reader_holds_up_the_model_and_not_the_upload(world: World)
     assert len(await talk.rest()) == 4001
 
 
+async def test_an_upload_without_a_row_does_not_hold_the_loop(world: World) -> None:
+    talk = Conversation(world.app)
+    for _ in range(40):
+        talk.send(b"\n" * 65_536)
+    await talk.message()
+    turns = 0
+    talk.send(b"", more=False)
+    rest = asyncio.create_task(talk.rest())
+    while not rest.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 40, "others had their turn between the pieces"
+    (last,) = rest.result()
+    assert last["summary"]["rows"] == 0
+
+
+async def test_uploads_that_fill_the_disk_together_are_told_so(world: World) -> None:
+    world = World(max_spools_bytes=3000)
+    world.may_answer.clear()
+    first = Conversation(world.app)
+    first.send(rows(*["text"] * 140))  # some 2,600 bytes
+    await first.message()
+    await world.until(lambda: world.gateway.spools._left < 1000)
+    second = Conversation(world.app)
+    second.send(rows(*["text"] * 100), more=False)
+    await second.message()
+    (last,) = await second.rest()
+    assert last["error"]["status"] == 503
+    assert "No space left" in last["error"]["detail"]
+    first.hang_up()
+    await first.task
+    assert world.gateway.spools._left == 3000, "the disk is given back"
+
+
 async def test_a_client_that_hangs_up_ends_the_work(world: World) -> None:
     world.may_answer.clear()
     talk = Conversation(world.app)
