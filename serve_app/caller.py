@@ -10,6 +10,7 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.cluster import ask_replicas
 from serve_app.dispatcher import BackendError
+from serve_app.lane import Dropped
 from serve_app.links import LinkError, Links, RemoteError
 from serve_app.messages import Call, Reply
 from serve_app.telemetry import CALLS, Telemetry
@@ -39,8 +40,11 @@ class Caller:
         self._looked = -LOOK_S
         self._looking: asyncio.Task[None] | None = None
 
-    async def __call__(self, message: Call) -> Reply:
+    async def __call__(self, message: Call, dropped: Dropped) -> Reply:
         """
+        Args:
+            dropped: ends the replica's work on it, where it has gone on a link.
+
         Raises:
             BackendError: no replica answered.
         """
@@ -51,7 +55,7 @@ class Caller:
             self._telemetry.note(CALLS, backend=self._backend, way=way)
             try:
                 if link is not None:
-                    return await link.call(message)
+                    return await link.call(message, dropped)
                 reply: Reply = await self._handle.infer.remote(message)
                 return reply
             except (RayActorError, LinkError) as error:

@@ -125,6 +125,8 @@ class Classifier:
         if isinstance(scored[0], Scored):
             self._telemetry.note(BATCH_SIZE, scored[0].batch_size, backend=backend)
         reply = _reply(self._name, encoded, scored, len(self._artifacts.manifest.labels), tokenize)
+        if reply.errors:
+            _tell(call, reply)
         if call.traces:
             _trace(backend, call, reply, begun)
         return reply
@@ -212,6 +214,14 @@ def _reply(
         reply.inference[row] = result.inference * 1000
         reply.batch_size[row] = result.batch_size
     return reply
+
+
+def _tell(call: Call, reply: Reply) -> None:
+    """Log whose texts the model failed on, by the ids that the clients have."""
+    owner = [name for texts, name in zip(call.requests, call.ids, strict=True) for _ in texts]
+    names = dict.fromkeys(owner[row] for row in sorted(reply.errors))
+    what = next(iter(reply.errors.values()))
+    logger.warning("the model failed on texts of the requests %s: %s", ", ".join(names), what)
 
 
 def _trace(backend: str, call: Call, reply: Reply, begun: int) -> None:

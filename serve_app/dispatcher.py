@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from serve_app.engine.fair_queue import LONG_TURN
-from serve_app.lane import Items, Lane
+from serve_app.lane import Dropped, Items, Lane
 from serve_app.messages import Call, Reply
 from serve_app.rate import Rate
 from serve_app.request import Answers, Request
@@ -48,7 +48,7 @@ class Dispatcher:
     """Carries the texts of requests to one backend's replicas. Belongs to one event loop.
 
     Args:
-        call: sends a call to some replica of the backend.
+        call: sends a call to some replica of the backend, which is told when it is dropped.
         backend: its name.
         ingress: the name of this ingress.
         max_texts, max_requests: that may wait; see `Settings`.
@@ -57,7 +57,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        call: Callable[[Call], Awaitable[Reply]],
+        call: Callable[[Call, Dropped], Awaitable[Reply]],
         *,
         backend: str,
         ingress: str,
@@ -121,7 +121,8 @@ class Dispatcher:
         finally:
             self.waiting -= len(texts)
             self.requests -= 1
-            lane.look()  # a call that nobody waits for any more may hold no place
+            if request.future.cancelled():
+                lane.leave()
 
     def require_room(self, texts: int, within: float) -> None:
         """Nothing, if a request of so many texts would be let in now.
@@ -144,7 +145,7 @@ class Dispatcher:
             self._replicas = {name: at for name, at in self._replicas.items() if at > horizon}
         return max(1, len(self._replicas))
 
-    async def _carry(self, items: Items, *, bulk: bool) -> None:
+    async def _carry(self, items: Items, dropped: Dropped, *, bulk: bool) -> None:
         sent = time.perf_counter()
         call = Call(
             requests=[[request.texts[i] for i in indices] for request, indices in items],
@@ -152,10 +153,11 @@ class Dispatcher:
             waiting=(len(self._short) + len(self._bulk)) / self.replicas,
             flows=tuple(request.number for request, _ in items),
             traces=tuple(r.trace for r, _ in items) if any(r.trace for r, _ in items) else (),
+            ids=tuple(request.id for request, _ in items),
             bulk=bulk,
         )
         try:
-            reply = await self._call(call)
+            reply = await self._call(call, dropped)
         except Exception as error:  # whatever it was, the clients must hear of it
             for request, _ in items:
                 if not request.future.done():

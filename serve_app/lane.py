@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from serve_app import tracing
@@ -13,11 +14,26 @@ Items = list[tuple[Request, list[int]]]
 """What a call carries: of each request the places of its texts."""
 
 
+Dropped = asyncio.Future[None]
+"""Is done once nobody waits for a call any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    since: float
+    items: Items
+    dropped: Dropped
+
+    @property
+    def awaited(self) -> bool:
+        return not all(request.future.done() for request, _ in self.items)
+
+
 class Lane:
     """Texts that wait for a call, and the calls that are in flight with others before them.
 
     Args:
-        carry: makes one call of some texts.
+        carry: makes one call of some texts, and has it dropped when it is told so.
         replicas: how many there are to call.
         texts_per_call: at most so many.
         calls_per_replica: in flight.
@@ -29,7 +45,7 @@ class Lane:
 
     def __init__(
         self,
-        carry: Callable[[Items], Coroutine[Any, Any, None]],
+        carry: Callable[[Items, Dropped], Coroutine[Any, Any, None]],
         replicas: Callable[[], int],
         *,
         texts_per_call: int,
@@ -45,7 +61,7 @@ class Lane:
         self._pause = pause
         self._patience = patience
         self._queue: FairQueue[tuple[Request, int]] = FairQueue(turn)
-        self._in_flight: dict[asyncio.Task[None], tuple[float, Items]] = {}
+        self._in_flight: dict[asyncio.Task[None], _Flight] = {}
         self._due: asyncio.Handle | None = None
         self._again: asyncio.Handle | None = None
 
@@ -68,10 +84,12 @@ class Lane:
             if not items:
                 return
             traces = (request.trace for request, _ in items if request.trace)
-            task = asyncio.get_running_loop().create_task(
-                self._carry(items), context=tracing.within(next(traces, ""))
+            loop = asyncio.get_running_loop()
+            dropped: Dropped = loop.create_future()
+            task = loop.create_task(
+                self._carry(items, dropped), context=tracing.within(next(traces, ""))
             )
-            self._in_flight[task] = (time.monotonic(), items)
+            self._in_flight[task] = _Flight(time.monotonic(), items, dropped)
             task.add_done_callback(self._landed)
             if self._pause:
                 self._schedule(self._pause)
@@ -88,14 +106,18 @@ class Lane:
         if len(self._in_flight) < limit:
             return True
         horizon = time.monotonic() - self._patience
-        held = (
-            since > horizon or not all(request.future.done() for request, _ in items)
-            for since, items in self._in_flight.values()
-        )
+        held = (call.since > horizon or call.awaited for call in self._in_flight.values())
         return sum(held) < limit
 
     def _landed(self, task: "asyncio.Task[None]") -> None:
         del self._in_flight[task]
+        self.look()
+
+    def leave(self) -> None:
+        """Somebody who asked has gone: drop the calls that nobody waits for any more."""
+        for call in self._in_flight.values():
+            if not call.awaited and not call.dropped.done():
+                call.dropped.set_result(None)
         self.look()
 
     def look(self) -> None:

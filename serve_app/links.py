@@ -7,7 +7,8 @@ link is open.
 
 Messages are msgpack, one after another: reading one runs no code. The first that a client sends is
 the replica's token, which only Ray tells. Then [number, call] one way and [number, reply] or
-[number, None, error] the other; [None] says that the replica is about to end.
+[number, None, error] the other. [number] alone drops a call, which is answered all the same: the
+client then knows that the replica is free of it. [None] says that the replica is about to end.
 """
 
 import asyncio
@@ -95,7 +96,7 @@ class Door:
         self._server: asyncio.Server | None = None
         self._guests: set[_Guest] = set()
         self._alone = asyncio.Event()
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: dict[tuple[_Guest, int], asyncio.Task[None]] = {}
 
     async def open(self, name: str, host: str) -> Address:
         """Listen on a port that the system chooses."""
@@ -121,13 +122,27 @@ class Door:
 
     def leave(self, guest: "_Guest") -> None:
         self._guests.discard(guest)
+        for whose, number in list(self._calls):
+            if whose is guest:
+                self.drop(guest, number)
         if not self._guests:
             self._alone.set()
 
     def take(self, guest: "_Guest", number: int, call: Call) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(guest, number, call))
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
+        self._calls[guest, number] = task
+
+        def ended(task: "asyncio.Task[None]") -> None:
+            self._calls.pop((guest, number), None)
+            if task.cancelled():
+                guest.send([number, None, "it was dropped"])
+
+        task.add_done_callback(ended)
+
+    def drop(self, guest: "_Guest", number: int) -> None:
+        """End the work on a call; nothing, if it has ended."""
+        if task := self._calls.get((guest, number)):
+            task.cancel()
 
     async def _serve(self, guest: "_Guest", number: int, call: Call) -> None:
         try:
@@ -157,8 +172,13 @@ class _Guest(_Messages):
         if self.transport.is_closing():  # what a refused one had sent besides
             return
         if self._admitted:
-            number, call = message
-            self._door.take(self, number, Call.unpack(call))
+            match message:
+                case [int(number), call]:
+                    self._door.take(self, number, Call.unpack(call))
+                case [int(number)]:
+                    self._door.drop(self, number)
+                case _:
+                    raise ValueError("neither a call nor one to drop")
         elif self._door.admits(message):
             self._admitted = True
             self._door.enter(self)
@@ -188,8 +208,11 @@ class Link(_Messages):
     def calls(self) -> int:
         return len(self._waiting)
 
-    async def call(self, call: Call) -> Reply:
+    async def call(self, call: Call, dropped: "asyncio.Future[None] | None" = None) -> Reply:
         """Have the replica answer.
+
+        Args:
+            dropped: once it is done the replica is told to work on it no longer.
 
         Raises:
             LinkError: it was gone before it did.
@@ -200,10 +223,18 @@ class Link(_Messages):
         number = next(self._numbers)
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
+
+        def drop(_: object) -> None:
+            self.send([number])
+
+        if dropped is not None:
+            dropped.add_done_callback(drop)
         try:
             self.send([number, call.pack()])
             return await future
         finally:
+            if dropped is not None:
+                dropped.remove_done_callback(drop)
             self._waiting.pop(number, None)
             if not self.open:
                 self.end()

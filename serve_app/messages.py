@@ -21,6 +21,7 @@ class Call:
         bulk: whether they are parts of long requests; a call holds long or short ones only.
         traces: the span of each request as `traceparent`, "" of one that is not traced; empty
             where none is.
+        ids: each request's `X-Request-Id`.
     """
 
     requests: list[list[str]]
@@ -28,11 +29,13 @@ class Call:
     waiting: float
     flows: tuple[int, ...] = ()
     traces: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
     bulk: bool = False
 
     def pack(self) -> tuple[Any, ...]:
         """As values that msgpack knows."""
-        return self.requests, self.ingress, self.waiting, self.flows, self.traces, self.bulk
+        head = self.requests, self.ingress, self.waiting
+        return (*head, self.flows, self.traces, self.ids, self.bulk)
 
     @classmethod
     def unpack(cls, packed: Any) -> "Call":
@@ -41,8 +44,8 @@ class Call:
         Raises:
             ValueError, TypeError: it is none.
         """
-        requests, ingress, waiting, flows, traces, bulk = packed
-        return cls(requests, ingress, waiting, tuple(flows), tuple(traces), bulk)
+        requests, ingress, waiting, flows, traces, ids, bulk = packed
+        return cls(requests, ingress, waiting, tuple(flows), tuple(traces), tuple(ids), bulk)
 
 
 @dataclass(frozen=True, slots=True)

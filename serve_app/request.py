@@ -3,12 +3,16 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from serve_app import tracing
 from serve_app.messages import Floats, Reply
+
+REQUEST_ID: ContextVar[str] = ContextVar("request id", default="")
+"""The `X-Request-Id` of what is being answered, for the logs of all that take part in it."""
 
 
 @dataclass(slots=True)
@@ -34,7 +38,9 @@ class Answers:
 
 
 class Request:
-    __slots__ = ("answers", "backend", "future", "left", "number", "since", "texts", "trace")
+    __slots__ = (
+        "answers", "backend", "future", "id", "left", "number", "since", "texts", "trace",
+    )  # fmt: skip
 
     def __init__(
         self, texts: Sequence[str], future: "asyncio.Future[Answers]", backend: str, number: int
@@ -47,6 +53,7 @@ class Request:
         self.since = time.perf_counter()
         self.answers: Answers | None = None
         self.trace = tracing.current()
+        self.id = REQUEST_ID.get()
 
     def fill(self, index: int, reply: Reply, row: int, waited: float) -> None:
         if self.answers is None:

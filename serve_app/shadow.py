@@ -14,7 +14,7 @@ import numpy as np
 from serve_app.dispatcher import Dispatcher
 from serve_app.engine.artifacts import ProblemType
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, flips
-from serve_app.request import Answers
+from serve_app.request import REQUEST_ID, Answers
 from serve_app.telemetry import SHADOW_OVER, SHADOW_SKIPPED, SHADOWED, Telemetry
 
 OTHER = {"onnx": "transformers", "transformers": "onnx"}
@@ -46,25 +46,41 @@ class Shadow:
         self._telemetry = telemetry
         self._share = share
         self._bound = bound
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: tuple[asyncio.Task[None], str, int] | None = None
 
-    def follow(self, texts: Sequence[str], answers: Answers, request_id: str) -> None:
+    def follow(self, texts: Sequence[str], answers: Answers) -> None:
         """Ask the other backend too, if this request is one of the share and it has time."""
         if self._share <= 0 or random.random() >= self._share:
             return
         other = OTHER.get(answers.backend)
         if other is None:  # a list that `auto` split between both
             return
-        if any(d.waiting >= BUSY_TEXTS for d in self._dispatchers.values()) or self._tasks:
+        if self._under_way or self._busy():
             self._telemetry.note(SHADOW_SKIPPED)
             return
-        task = asyncio.create_task(self._compare(other, list(texts), answers, request_id))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = asyncio.create_task(self._compare(other, list(texts), answers))
+        self._under_way = (task, other, len(texts))
+        task.add_done_callback(self._ended)
 
-    async def _compare(
-        self, other: str, texts: list[str], answers: Answers, request_id: str
-    ) -> None:
+    def give_way(self) -> None:
+        """End what is under way if others wait too: call it before a request is queued."""
+        if self._under_way and self._busy():
+            self._under_way[0].cancel()
+            self._telemetry.note(SHADOW_SKIPPED)
+
+    def _busy(self) -> bool:
+        """Whether so much waits in either queue, the shadow's own texts not counted."""
+        _, backend, texts = self._under_way or (None, "", 0)
+        return any(
+            dispatcher.waiting - (texts if name == backend else 0) >= BUSY_TEXTS
+            for name, dispatcher in self._dispatchers.items()
+        )
+
+    def _ended(self, _: "asyncio.Task[None]") -> None:
+        self._under_way = None
+
+    async def _compare(self, other: str, texts: list[str], answers: Answers) -> None:
+        request_id = REQUEST_ID.get()
         try:
             second = await self._dispatchers[other].infer(texts, TIMEOUT_S)
         except Exception as error:  # a shadow that fails must not be seen

@@ -154,3 +154,17 @@ def test_there_is_room_where_either_backend_has_it(onnx: Twin, torch: Twin) -> N
     torch.full = True
     with pytest.raises(OverloadedError):
         both.require_room(1, 10)
+
+
+async def test_a_list_is_given_more_patience_than_a_text(onnx: Twin, torch: Twin) -> None:
+    given: list[float] = []
+
+    class Watch(Twin):
+        async def infer(self, texts: Sequence[str], within: float) -> Answers:
+            given.append(within)
+            return await super().infer(texts, within)
+
+    it = auto(Watch("onnx", onnx.logits), torch, patience=2)
+    for count in (1, 256):
+        await it.infer(["sure"] * count, 60)
+    assert given == [pytest.approx(2, rel=0.02), pytest.approx(10)]

@@ -13,11 +13,17 @@ from ray.serve.exceptions import BackPressureError
 from serve_app import caller
 from serve_app.caller import Caller
 from serve_app.dispatcher import BackendError
+from serve_app.lane import Dropped
 from serve_app.links import Address, Door
 from serve_app.messages import Call, Reply
 from serve_app.telemetry import Silent
 
 CALL = Call(requests=[["word"]], ingress="i", waiting=0.0)
+
+
+def never() -> Dropped:
+    """Somebody waits for the call to its end."""
+    return asyncio.get_running_loop().create_future()
 
 
 def reply(replica: str) -> Reply:
@@ -104,9 +110,9 @@ async def found(call: Caller) -> None:
 async def test_the_first_call_goes_by_the_handle_and_the_next_on_a_link(backend: Backend) -> None:
     _, address = await backend.replica("a")
     call = backend.caller(Handle([address], reply("by handle")))
-    assert (await call(CALL)).replica == "by handle"
+    assert (await call(CALL, never())).replica == "by handle"
     await found(call)
-    assert [(await call(CALL)).replica for _ in range(3)] == ["a"] * 3
+    assert [(await call(CALL, never())).replica for _ in range(3)] == ["a"] * 3
 
 
 async def test_where_no_link_can_be_had_the_handle_goes_on(
@@ -118,7 +124,7 @@ async def test_where_no_link_can_be_had_the_handle_goes_on(
     handle = Handle([address, lost, None], *[reply("by handle")] * 3)
     call = backend.caller(handle)
     for looks in (1, 2, 3):
-        assert (await call(CALL)).replica == "by handle"
+        assert (await call(CALL, never())).replica == "by handle"
         await found(call)
         assert handle.looks == looks
     assert caplog.text.count("no link to replica a") == 1
@@ -128,10 +134,10 @@ async def test_while_nobody_calls_nobody_is_looked_for(backend: Backend) -> None
     _, address = await backend.replica("a")
     handle = Handle([address], reply("by handle"))
     call = backend.caller(handle)
-    await call(CALL)
+    await call(CALL, never())
     await found(call)
     for _ in range(10):
-        await call(CALL)
+        await call(CALL, never())
     assert handle.looks == 1
 
 
@@ -140,7 +146,7 @@ async def test_a_call_that_dies_with_its_replica_is_made_again(
 ) -> None:
     (first, at), (_, elsewhere) = [await backend.replica(name) for name in "ab"]
     call = backend.caller(Handle([at, elsewhere], reply("by handle")))
-    await call(CALL)
+    await call(CALL, never())
     await found(call)
 
     async def die(_: Call) -> Reply:
@@ -149,7 +155,7 @@ async def test_a_call_that_dies_with_its_replica_is_made_again(
         raise AssertionError("nobody hears of it")
 
     first.door._answer = die
-    answers = [await call(CALL) for _ in range(4)]
+    answers = [await call(CALL, never()) for _ in range(4)]
     assert {answer.replica for answer in answers} == {"b"}
 
 
@@ -157,12 +163,14 @@ async def test_replicas_that_die_one_after_the_other_fail_the_call(backend: Back
     dead = [ActorDiedError(), ActorDiedError(), ActorDiedError()]
     handle = Handle([], *dead, reply("too late"))
     with pytest.raises(BackendError, match="replicas died"):
-        await backend.caller(handle)(CALL)
+        await backend.caller(handle)(CALL, never())
     assert len(handle.answers) == 1
 
 
 async def test_one_that_dies_is_no_failure(backend: Backend) -> None:
-    assert (await backend.caller(Handle([], ActorDiedError(), reply("b")))(CALL)).replica == "b"
+    assert (
+        await backend.caller(Handle([], ActorDiedError(), reply("b")))(CALL, never())
+    ).replica == "b"
 
 
 async def test_what_the_replica_says_of_its_failure_is_told_and_not_repeated(
@@ -170,15 +178,15 @@ async def test_what_the_replica_says_of_its_failure_is_told_and_not_repeated(
 ) -> None:
     replica, address = await backend.replica("a")
     call = backend.caller(Handle([address], reply("by handle")))
-    await call(CALL)
+    await call(CALL, never())
     await found(call)
     replica.fault = RuntimeError("no such model")
     with pytest.raises(BackendError, match="no such model"):
-        await call(CALL)
+        await call(CALL, never())
     assert replica.calls == 1
 
 
 async def test_a_full_replica_is_said_to_be_full(backend: Backend) -> None:
     full = BackPressureError(num_queued_requests=5, max_queued_requests=5)
     with pytest.raises(BackendError):
-        await backend.caller(Handle([], full))(CALL)
+        await backend.caller(Handle([], full))(CALL, never())

@@ -9,20 +9,23 @@ import numpy as np
 import pytest
 
 from serve_app.dispatcher import BackendError, Dispatcher, OverloadedError
+from serve_app.lane import Dropped
 from serve_app.messages import Call, Reply
-from serve_app.request import Answers
+from serve_app.request import REQUEST_ID, Answers
 
 
 class Replica:
     def __init__(self, names: Sequence[str] = ("a",)) -> None:
         self.calls: list[Call] = []
+        self.dropped: list[Dropped] = []
         self.names = names
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.fault: Exception | None = None
 
-    async def __call__(self, call: Call) -> Reply:
+    async def __call__(self, call: Call, dropped: Dropped) -> Reply:
         self.calls.append(call)
+        self.dropped.append(dropped)
         await self.may_answer.wait()
         if self.fault:
             raise self.fault
@@ -295,3 +298,32 @@ async def test_what_waits_goes_on_when_calls_that_hang_are_given_up(
     await called(replica, 3)
     replica.may_answer.set()
     assert rows(await waiting) == [4]
+
+
+async def test_a_call_is_dropped_once_nobody_waits_for_any_of_it() -> None:
+    replica = Replica()
+    it = dispatcher(replica)
+    replica.may_answer.clear()
+    first, second = (asyncio.create_task(it.infer([text], 10)) for text in ("one", "two"))
+    await called(replica, 1)
+    first.cancel()
+    await settle()
+    assert not replica.dropped[0].done()
+    second.cancel()
+    await settle()
+    assert replica.dropped[0].done()
+    replica.may_answer.set()
+    assert rows(await it.infer(["three"], 10)) == [5]
+    assert not replica.dropped[1].done()
+
+
+async def test_a_call_names_the_requests_whose_texts_it_carries() -> None:
+    replica = Replica()
+    it = dispatcher(replica)
+
+    async def ask(name: str) -> None:
+        REQUEST_ID.set(name)
+        await it.infer(["word"], 10)
+
+    await asyncio.gather(*(asyncio.create_task(ask(name)) for name in ("first", "second")))
+    assert [call.ids for call in replica.calls] == [("first", "second")]

@@ -16,7 +16,9 @@ HOST = "127.0.0.1"
 
 
 def call(*texts: str) -> Call:
-    return Call(requests=[list(texts)], ingress="i", waiting=0.5, flows=(7,), traces=("t",))
+    return Call(
+        requests=[list(texts)], ingress="i", waiting=0.5, flows=(7,), traces=("t",), ids=("i",)
+    )
 
 
 class Replica:
@@ -251,3 +253,35 @@ async def test_a_replica_that_ray_no_longer_names_answers_what_it_has(
     assert links.least_busy() is None
     replica.may_answer.set()
     assert (await asked).logits[0, 0] == 4
+
+
+async def test_a_call_that_is_dropped_is_worked_on_no_longer(
+    replica: Replica, links: Links
+) -> None:
+    link = await reach(links, replica)
+    replica.may_answer.clear()
+    dropped = asyncio.get_running_loop().create_future()
+    asked = asyncio.ensure_future(link.call(call("word"), dropped))
+    await replica.came.wait()
+    dropped.set_result(None)
+    with pytest.raises(RemoteError, match="dropped"):
+        await asyncio.wait_for(asked, 10)
+    assert replica.door._calls == {}
+    assert link.calls == 0
+    replica.may_answer.set()
+    assert (await link.call(call("words"))).logits[0, 0] == 5
+
+
+async def test_the_calls_of_an_ingress_that_goes_are_worked_on_no_longer(
+    replica: Replica, links: Links
+) -> None:
+    link = await reach(links, replica)
+    replica.may_answer.clear()
+    asked = asyncio.ensure_future(link.call(call("word")))
+    await replica.came.wait()
+    link.transport.abort()
+    with pytest.raises(LinkError):
+        await asked
+    async with asyncio.timeout(10):
+        while replica.door._calls:  # noqa: ASYNC110 the door has no event for it
+            await asyncio.sleep(0.001)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve_app.request import Answers
+from serve_app.request import REQUEST_ID, Answers
 from serve_app.shadow import Shadow
 from serve_app.telemetry import SHADOW_OVER, SHADOW_SKIPPED, SHADOWED
 from tests.notes import Notes
@@ -20,6 +20,8 @@ class Twin:
         self.asked: list[list[str]] = []
         self.answered = asyncio.Event()
         self.fault: Exception | None = None
+        self.errors: dict[int, str] = {}
+        self.hangs = False
 
     def require_room(self, texts: int, within: float) -> None:
         raise AssertionError("whether there is room is asked for requests alone")
@@ -29,7 +31,10 @@ class Twin:
         self.answered.set()
         if self.fault:
             raise self.fault
-        return Answers(np.array(self.logits, dtype=np.float32), "transformers")
+        if self.hangs:
+            await asyncio.Event().wait()
+        rows = np.array(self.logits, dtype=np.float32)
+        return Answers(rows, "transformers", errors=self.errors)
 
 
 FIRST = Answers(np.array([[0, 2], [0, 2]], dtype=np.float32), "onnx")
@@ -51,8 +56,9 @@ async def test_agreement_and_difference_are_counted_without_the_text(
 ) -> None:
     notes = Notes()
     caplog.set_level(logging.INFO, "ray.serve")
+    REQUEST_ID.set("id-7")
     torch = Twin([[0, 2], [2, 0]])
-    shadow(torch, notes).follow(TEXTS, FIRST, "id-7")
+    shadow(torch, notes).follow(TEXTS, FIRST)
     await settle()
     assert torch.asked == [TEXTS]
     assert notes.noted == [
@@ -67,7 +73,7 @@ async def test_agreement_and_difference_are_counted_without_the_text(
 async def test_a_busy_backend_is_left_alone() -> None:
     notes, torch = Notes(), Twin([[0, 2], [0, 2]])
     torch.waiting = 4
-    shadow(torch, notes).follow(TEXTS, FIRST, "id")
+    shadow(torch, notes).follow(TEXTS, FIRST)
     await settle()
     assert torch.asked == []
     assert notes.noted == [(SHADOW_SKIPPED, 1.0, {})]
@@ -75,7 +81,7 @@ async def test_a_busy_backend_is_left_alone() -> None:
 
 async def test_no_share_asks_nobody() -> None:
     notes, torch = Notes(), Twin([[0, 2], [0, 2]])
-    shadow(torch, notes, share=0.0).follow(TEXTS, FIRST, "id")
+    shadow(torch, notes, share=0.0).follow(TEXTS, FIRST)
     await settle()
     assert torch.asked == []
     assert notes.noted == []
@@ -84,8 +90,37 @@ async def test_no_share_asks_nobody() -> None:
 async def test_a_shadow_that_fails_is_not_seen(caplog: pytest.LogCaptureFixture) -> None:
     notes, torch = Notes(), Twin([])
     torch.fault = RuntimeError("dead")
+    REQUEST_ID.set("id")
     with caplog.at_level("INFO", logger="ray.serve"):
-        shadow(torch, notes).follow(TEXTS, FIRST, "id")
+        shadow(torch, notes).follow(TEXTS, FIRST)
         await settle()
     assert notes.noted == []
     assert "shadow of request id failed: dead" in caplog.text
+
+
+async def test_a_text_that_the_other_failed_on_is_no_disagreement() -> None:
+    notes, torch = Notes(), Twin([[np.nan, np.nan], [0, 2]])
+    torch.errors = {0: "failed"}
+    shadow(torch, notes).follow(TEXTS, FIRST)
+    await settle()
+    assert notes.noted == [(SHADOWED, 1, {"agrees": "yes"})]
+
+
+async def test_it_gives_way_once_others_wait_and_not_for_itself() -> None:
+    notes, torch = Notes(), Twin([])
+    torch.hangs = True
+    it = shadow(torch, notes)
+    it.follow(TEXTS * 5, FIRST)
+    await settle()
+    torch.waiting = 10  # its own
+    it.give_way()
+    await settle()
+    assert notes.noted == []
+    torch.waiting = 14
+    it.give_way()
+    await settle()
+    assert notes.noted == [(SHADOW_SKIPPED, 1.0, {})]
+    torch.waiting, torch.hangs, torch.logits = 0, False, [[0, 2], [0, 2]]
+    it.follow(TEXTS, FIRST)
+    await settle()
+    assert notes.noted[1:] == [(SHADOWED, 2, {"agrees": "yes"})]

@@ -21,7 +21,7 @@ from serve_app.api.errors import (
 )
 from serve_app.api.gateway import Gateway
 from serve_app.dispatcher import BackendError, OverloadedError
-from serve_app.request import Answers
+from serve_app.request import REQUEST_ID, Answers
 from serve_app.telemetry import INFERENCE, QUEUE, REFUSED, REQUESTS, TEXTS, TOKENIZE, TRUNCATED
 
 NOT_READY_RETRY_S = 5
@@ -70,6 +70,7 @@ async def respond(
     """
     start = time.perf_counter()
     kind = "unknown"
+    REQUEST_ID.set(request.headers.get("x-request-id", ""))
     try:
         client = await gateway.authenticate(request, scope="infer")
         kind = client.kind
@@ -87,7 +88,7 @@ async def respond(
         raise
     count(gateway, route, backend, 200, kind)
     observe(gateway, backend, answers)
-    gateway.shadow.follow(asked.texts, answers, request.headers.get("x-request-id", ""))
+    gateway.shadow.follow(asked.texts, answers)
     return Response(
         rendered.content,
         headers={**headers(gateway, answers, start), **drawn, **rendered.headers},
@@ -138,6 +139,7 @@ async def infer(gateway: Gateway, backend: str, texts: list[str]) -> Answers:
     Raises:
         ProblemError: 503 overloaded or not ready, 504 timed out.
     """
+    gateway.shadow.give_way()
     try:
         return await gateway.dispatchers[backend].infer(texts, gateway.settings.timeout_s)
     except OverloadedError as error:

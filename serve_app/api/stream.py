@@ -37,7 +37,7 @@ from serve_app.api.rows import CsvRows, NdjsonRows, Row
 from serve_app.api.schemas import each_once
 from serve_app.api.spool import Spool, SpoolFullError
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply
-from serve_app.request import Answers
+from serve_app.request import REQUEST_ID, Answers
 from serve_app.telemetry import BAD_ROWS
 
 NDJSON = "application/x-ndjson"
@@ -66,6 +66,7 @@ def router(gateway: Gateway) -> APIRouter:
     def add(backend: str) -> None:
         async def endpoint(request: Request) -> Response:
             kind = "unknown"
+            REQUEST_ID.set(request.headers.get("x-request-id", ""))
             try:
                 client = await gateway.authenticate(request, scope="stream")
                 kind = client.kind

@@ -1,9 +1,11 @@
 """What holds for every path: CORS, and errors that nobody expected."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from serve_app.telemetry import INFERENCE, QUEUE, REFUSED, REQUESTS, SHADOWED, TEXTS, TOKENIZE
 from tests.api.asking import client
 from tests.api.world import World
 
@@ -113,3 +115,52 @@ async def test_a_parameter_that_is_there_twice_is_refused() -> None:
         )
     assert answer.status_code == 422
     assert answer.json()["field"] == "offset"
+
+
+async def test_what_a_request_took_and_how_it_ended_is_counted() -> None:
+    world = World(quota="3/hour")
+    async with client(world.app) as http:
+        await http.post("/onnx/infer", json={"input": ["a", "b"]})
+        assert (await http.post("/onnx/infer", json={"input": ["a", "b"]})).status_code == 429
+    noted = {metric.name for metric, _, _ in world.notes.noted}
+    for metric in (QUEUE, TOKENIZE, INFERENCE, REFUSED):
+        assert metric.name in noted
+    statuses = [tags["status"] for metric, _, tags in world.notes.noted if metric is REQUESTS]
+    assert statuses == ["200", "429"]
+    assert [value for metric, value, _ in world.notes.noted if metric is TEXTS] == [2]
+
+
+async def test_a_client_that_hangs_up_is_counted() -> None:
+    world = World()
+    world.may_answer.clear()
+    async with client(world.app) as http:
+        asking = asyncio.create_task(http.post("/onnx/infer", json={"input": "a"}))
+        await world.until(lambda: world.calls)
+        asking.cancel()
+        await asyncio.wait([asking])
+    statuses = [tags["status"] for metric, _, tags in world.notes.noted if metric is REQUESTS]
+    assert statuses == ["499"]
+
+
+async def test_a_fault_that_nobody_expected_gives_the_quota_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(quota="2/hour")
+
+    async def broken(*_: Any, **__: Any) -> None:
+        raise AssertionError("secret")
+
+    body = {"input": ["a", "b"]}
+    async with client(world.app) as http:
+        with monkeypatch.context() as patch:
+            patch.setattr(world.gateway.dispatchers["onnx"], "infer", broken)
+            assert (await http.post("/onnx/infer", json=body)).status_code == 500
+        assert (await http.post("/onnx/infer", json=body)).status_code == 200
+
+
+async def test_a_share_of_the_requests_is_asked_of_the_other_twin_too() -> None:
+    world = World(share=1.0)
+    async with client(world.app) as http:
+        answer = await http.post("/onnx/infer", json={"input": ["a", "b"]})
+        assert answer.headers["x-backend"] == "onnx"
+        await world.until(lambda: (SHADOWED, 2, {"agrees": "yes"}) in world.notes.noted)

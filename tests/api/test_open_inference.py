@@ -1,5 +1,6 @@
 """The Open Inference Protocol over arithmetic; the codec's own tests are in `test_tensors`."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 
 from serve_app.api.gateway import Gateway
+from serve_app.api.keys import Records, write
 from tests.api.asking import client
 from tests.api.world import World
 
@@ -222,6 +224,14 @@ async def test_the_server_and_its_models_describe_themselves() -> None:
             "name": backend,
             "ready": True,
         }
+
+
+async def test_who_may_not_ask_is_not_told_which_models_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    write(file, Records(keys=()))
+    async with client(World(auth="api-key", api_keys=file).app) as http:
+        answer = await http.post("/v2/models/unknown/infer", json={"inputs": [tensor()]})
+    assert answer.status_code == 401
 
 
 async def test_a_model_that_is_away_is_not_ready_and_auto_is() -> None:

@@ -13,6 +13,7 @@ from serve_app.api.gateway import Gateway
 from serve_app.auto import Auto
 from serve_app.dispatcher import Dispatcher
 from serve_app.engine.artifacts import Manifest, Measured
+from serve_app.lane import Dropped
 from serve_app.messages import Call, Reply
 from serve_app.settings import Settings
 from serve_app.shadow import Shadow
@@ -38,7 +39,7 @@ MANIFEST = Manifest(
 class World:
     """An app to ask, and what its replica saw. Its logits are [0, length of the text / 10]."""
 
-    def __init__(self, manifest: Manifest = MANIFEST, **settings: Any) -> None:
+    def __init__(self, manifest: Manifest = MANIFEST, share: float = 0.0, **settings: Any) -> None:
         self.notes = Notes()
         self.calls = 0
         self.texts = 0
@@ -72,7 +73,7 @@ class World:
             dispatchers={**dispatchers, "auto": auto},
             describe=dict.fromkeys(dispatchers, self._describe),
             telemetry=self.notes,
-            shadow=Shadow(dispatchers, manifest.problem_type, Silent(), share=0.0, bound=0.1),
+            shadow=Shadow(dispatchers, manifest.problem_type, self.notes, share=share, bound=0.1),
             snapshot=self._describe,
         )
         self.app: FastAPI = create_app(self.gateway)
@@ -89,7 +90,7 @@ class World:
             while not true():  # noqa: ASYNC110 the app has no event for it
                 await asyncio.sleep(0)
 
-    async def _call(self, call: Call) -> Reply:
+    async def _call(self, call: Call, dropped: Dropped) -> Reply:
         self.calls += 1
         await self.may_answer.wait()
         texts = [text for request in call.requests for text in request]
