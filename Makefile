@@ -30,7 +30,7 @@ prepare: install  ## make the folder that replicas load from MODEL (a folder or 
 test: install  ## the suite; no root, no system packages, no well-known port
 	$(BIN)/python -m pytest -m "not system and not long"
 
-test-all: install  ## the suite with the tests that need system parts (chromium, redis-server, curl, node)
+test-all: install  ## the suite with the tests that need system parts (those that .ci/run installs; root)
 	$(BIN)/python -m pytest -m "not long"
 
 fuzz: install  ## 20,000 generated requests against the API's document, some 20 minutes

@@ -1,7 +1,20 @@
-"""What a deployed API says to those that look whether it runs: a handler for an HTTP server."""
+"""What a deployment finds: the pool of machines, and an API, a handler for an HTTP server."""
 
 import json
 from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import yaml
+
+from serve_app.serve_config import ROOT
+
+
+def workers_pool() -> dict[str, Any]:
+    """The node pool as it is applied."""
+    text = (ROOT / "kuberay" / "eks" / "nodepools.yaml").read_text(encoding="utf-8")
+    pools = {each["metadata"]["name"]: each for each in yaml.safe_load_all(text)}
+    found: dict[str, Any] = pools["workers"]
+    return found
 
 
 class Deployed(BaseHTTPRequestHandler):

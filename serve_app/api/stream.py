@@ -129,6 +129,7 @@ class _Piece(NamedTuple):
     lines: bytes
     rows: int
     errors: int
+    truncated: int
     texts: int
     drawn_at: float
 
@@ -158,6 +159,7 @@ class _Stream(Response):
         self._function = DEFAULT_FUNCTION[gateway.manifest.problem_type]
         self._rows = 0
         self._errors = 0
+        self._truncated = 0
         self._status = HUNG_UP
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -211,6 +213,7 @@ class _Stream(Response):
                 async for piece in answered:
                     self._rows += piece.rows
                     self._errors += piece.errors
+                    self._truncated += piece.truncated
                     await send(
                         {"type": "http.response.body", "body": piece.lines, "more_body": True}
                     )
@@ -234,6 +237,8 @@ class _Stream(Response):
             "seconds": round(seconds, 3),
             "texts_per_second": round(self._rows / seconds, 1),
         }
+        if self._truncated:
+            summary["truncated"] = self._truncated
         last = {"summary": summary} if error is None else {"error": error, "summary": summary}
         self._status = 200 if error is None else error["status"]
         await send({"type": "http.response.body", "body": orjson.dumps(last) + b"\n"})
@@ -332,7 +337,8 @@ class _Stream(Response):
         if errors:
             self._gateway.telemetry.note(BAD_ROWS, errors, backend=self._backend)
         body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
-        return _Piece(body, len(lines), errors, drawn, drawn_at)
+        truncated = 0 if answers is None else answers.truncated
+        return _Piece(body, len(lines), errors, truncated, drawn, drawn_at)
 
     async def _give_back(self, texts: int, drawn_at: float) -> None:
         await self._gateway.quota.give_back(self._client, texts, drawn_at)

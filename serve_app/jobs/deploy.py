@@ -254,7 +254,9 @@ def _call(url: str, body: object = None, tries: int = 24) -> bytes:
             request = urllib.request.Request(url, data, headers)
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return bytes(answer.read())
-        except (OSError, urllib.error.URLError) as error:
+        except OSError as error:
+            if isinstance(error, urllib.error.HTTPError) and error.code in (401, 403):
+                raise DeployError(f"{url} refuses the key SENTIMENT_KEY: {error}.") from None
             if not left:
                 raise DeployError(f"{url} does not answer: {error}.") from None
             time.sleep(POLL_S)

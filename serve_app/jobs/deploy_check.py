@@ -12,6 +12,7 @@ SECRETS = {
     "api-keys": "api-keys",
     "page": "api-key",
 }
+INSTANCE_CPU = "karpenter.k8s.aws/instance-cpu"
 
 
 def check(overlay: str, images: list[str], manifests: list[Manifest]) -> None:
@@ -27,8 +28,8 @@ def check(overlay: str, images: list[str], manifests: list[Manifest]) -> None:
             " docs/operations.md says how to make them."
         )
     for image in images:
-        if "/" in image and not _exists(image):
-            raise DeployError(f"There is no image {image}.")
+        if "/" in image:
+            _require_image(image)
         if overlay == "eks" and "@sha256:" not in image:
             raise DeployError(f"{image} is not named by digest.")
     _refuse_small_cluster(overlay, manifests)
@@ -47,7 +48,7 @@ def _refuse_small_cluster(overlay: str, manifests: list[Manifest]) -> None:
                 "There is no node pool `workers`: apply kuberay/eks/nodepools.yaml first."
             )
         # Two clusters stand beside each other while one takes over from the other.
-        need = (group["maxReplicas"] + group["minReplicas"]) * ray_cpus(group)
+        need = (group["maxReplicas"] + group["minReplicas"]) * _machine_cpus(pool)
         have = float(pool["spec"]["limits"]["cpu"])
         if have < need:
             raise DeployError(
@@ -71,9 +72,19 @@ def _has(secret: str, key: str) -> bool:
     return found is not None and bool(found.get("data", {}).get(key))
 
 
-def _exists(image: str) -> bool:
+def _machine_cpus(pool: Manifest) -> int:
+    """Of the largest machine that the pool may make: its limit counts whole machines."""
+    requirements = pool["spec"]["template"]["spec"]["requirements"]
+    (sizes,) = [r["values"] for r in requirements if r["key"] == INSTANCE_CPU]
+    return max(map(int, sizes))
+
+
+def _require_image(image: str) -> None:
     docker = shutil.which("docker")
     if docker is None:
         raise DeployError("docker is needed to look whether the images exist.")
     command = [docker, "buildx", "imagetools", "inspect", image]
-    return not subprocess.run(command, capture_output=True, check=False).returncode
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip() or "docker does not say why").splitlines()[-1]
+        raise DeployError(f"There is no image {image}, or it cannot be seen from here: {said}.")

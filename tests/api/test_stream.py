@@ -107,6 +107,14 @@ async def test_rows_are_answered_in_order_with_their_ids_and_errors(world: World
     assert last["summary"]["rows"] == 502
 
 
+async def test_texts_that_were_cut_are_counted_in_the_last_line(world: World) -> None:
+    talk = Conversation(world.app)
+    talk.send(rows("short", "x" * 1000, "y" * 1000), more=False)
+    await talk.message()
+    *_, last = await talk.rest()
+    assert last["summary"]["truncated"] == 2
+
+
 async def test_a_broken_stream_goes_on_at_its_offset(world: World) -> None:
     talk = Conversation(world.app, "offset=3")
     talk.send(rows(*"abcde"), more=False)

@@ -102,7 +102,7 @@ class World:
             queue=zeros,
             inference=zeros,
             batch_size=np.ones(len(texts), dtype=np.int32),
-            truncated=[],
+            truncated=[row for row, text in enumerate(texts) if len(text) > 999],
             errors={},
             tokenize=0.1,
         )

@@ -20,7 +20,7 @@ from serve_app.jobs.deploy_check import SECRETS
 from serve_app.jobs.kubectl import DeployError
 from serve_app.jobs.manifests import render, serve_config, the
 from serve_app.serve_config import ROOT, hash_of, with_hash
-from tests.deployed import Deployed
+from tests.deployed import Deployed, workers_pool
 from tests.manifests.conftest import ACCOUNT, IMAGES
 
 KUBECTL = f"""#!{sys.executable}
@@ -72,7 +72,7 @@ class Cluster:
         self.state: dict[str, Any] = {
             **{f"secret/{name}": value for name, value in secret.items()},
             "nodes": {"items": [{"status": {"allocatable": {"cpu": "3920m"}}}]},
-            "nodepool/workers": {"spec": {"limits": {"cpu": "96"}}},
+            "nodepool/workers": workers_pool(),
             "rayservice/sentiment": {
                 "kind": "RayService",
                 "apiVersion": "ray.io/v1",
@@ -194,7 +194,7 @@ def no_key(cluster: Cluster) -> None:
 
 
 def small_pool(cluster: Cluster) -> None:
-    cluster.state["nodepool/workers"]["spec"]["limits"]["cpu"] = "32"
+    cluster.state["nodepool/workers"]["spec"]["limits"]["cpu"] = "72"
 
 
 def no_pool(cluster: Cluster) -> None:
@@ -210,7 +210,7 @@ def refused(cluster: Cluster) -> None:
     [
         (no_secret, r"lacks the secrets redis \(key password\)"),
         (no_key, r"lacks the secrets page \(key api-key\)"),
-        (small_pool, "may grow to 32 CPUs, and 70 are needed"),
+        (small_pool, "may grow to 72 CPUs, and 80 are needed"),
         (no_pool, "no node pool `workers`"),
         (refused, "The API server refuses it: error: the server says no"),
     ],
@@ -231,7 +231,10 @@ def test_stops_before_anything_changes(
     ("arguments", "sentence"),
     [
         (["production"], "no overlay 'production'"),
-        (["eks", "--serve", f"example.com/absent@sha256:{'0' * 64}"], "There is no image"),
+        (
+            ["eks", "--serve", f"example.com/absent@sha256:{'0' * 64}"],
+            "or it cannot be seen from here: ",
+        ),
         (["eks", "--serve", "example.com/serve:1", "--page", "example.com/p:1"], "by digest"),
     ],
 )
@@ -303,6 +306,22 @@ def test_asks_both_routes_and_compares_the_configuration(
         address = f"http://127.0.0.1:{server.server_address[1]}"
         assert run("--part", "scaling", "--address", address) == code
         server.shutdown()
+
+
+class Refuses(Deployed):
+    def answer(self, _: object) -> None:
+        self.send_error(401)
+
+
+def test_a_key_that_is_refused_is_told_at_once(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refuses) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        assert run("--part", "scaling", "--address", address) == 1
+        server.shutdown()
+    assert "refuses the key SENTIMENT_KEY" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("fails", ["exec", "run"])

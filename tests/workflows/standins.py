@@ -14,6 +14,7 @@ from typing import Any
 
 from serve_app.jobs.deploy_check import SECRETS
 from serve_app.serve_config import ROOT
+from tests.deployed import workers_pool
 
 PROGRAM = """#!/bin/sh
 name=$(basename "$0")
@@ -52,7 +53,7 @@ class StandIns:
         for name, key in SECRETS.items():
             self.answer(f"secret-{name}", {"data": {key: "eA=="}})
         self.answer("nodes", {"items": [{"status": {"allocatable": {"cpu": "4"}}}]})
-        self.answer("nodepool", {"spec": {"limits": {"cpu": "80"}}})
+        self.answer("nodepool", workers_pool())
 
     def answer(self, name: str, value: Any) -> None:
         (self.folder / name).write_text(json.dumps(value))

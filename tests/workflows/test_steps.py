@@ -67,8 +67,8 @@ def test_no_long_lived_keys() -> None:
 
 def test_deployment_waits_for_approval() -> None:
     jobs = yaml.safe_load((ROOT / ".github/workflows/deploy.yaml").read_text())["jobs"]
-    assert jobs["api"]["environment"]["name"] == jobs["page"]["environment"] == "production"
-    assert jobs["page"]["needs"] == ["images", "api"]
+    assert jobs["cluster"]["environment"]["name"] == "production"
+    assert jobs["cluster"]["needs"] == "images"
 
 
 def commands() -> list[tuple[str, str]]:
