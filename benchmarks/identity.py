@@ -1,4 +1,4 @@
-"""CPU that identity and quota add to a request: `python -m benchmarks.identity [--output FILE]`.
+"""CPU that identity and quota add to a request: `python -m benchmarks.identity`.
 
 What the routes call, in this process, over and over: `authenticate` on a request's headers and
 `draw` for one text. CPU is that of all threads; each figure is the median of several passes.
@@ -6,7 +6,6 @@ What the routes call, in this process, over and over: `authenticate` on a reques
 
 import argparse
 import asyncio
-import json
 import statistics
 import sys
 import tempfile
@@ -18,8 +17,9 @@ from typing import Any
 import psutil
 from starlette.requests import Request
 
+from benchmarks.records import RESULTS, in_words, machine, write
+from serve_app.api import keys
 from serve_app.api.auth import Authenticator
-from serve_app.api.keys import Records, make, write
 from serve_app.api.limits import Quota
 from serve_app.settings import Settings
 from tests.redis_server import BINARY, RedisServer
@@ -28,6 +28,7 @@ from tests.signing_issuer import AUDIENCE, SigningIssuer
 LIMIT_MS = 0.3
 """What identity and a quota in memory may cost together."""
 QUOTA = "1000000000/minute"
+NOTHING = "nothing (no identity, no quota)"
 PASSES = 7
 REQUESTS = 2000
 HEADERS = {
@@ -83,7 +84,7 @@ async def measure(folder: Path, issuer: SigningIssuer, redis: RedisServer | None
     oidc: dict[str, Any] = {"auth": "oidc", "oidc_issuer": issuer.url, "oidc_audience": AUDIENCE}
     memory: dict[str, Any] = {"quota": QUOTA}
     cases: dict[str, tuple[dict[str, Any], Sequence[str]]] = {
-        "nothing (no identity, no quota)": ({}, one),
+        NOTHING: ({}, one),
         "API key": (key, one),
         "API key + quota in memory": ({**key, **memory}, one),
         "API keys of 1,000 clients + quota in memory": (
@@ -106,7 +107,7 @@ async def measure(folder: Path, issuer: SigningIssuer, redis: RedisServer | None
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 1 where identity and a quota in memory cost more than they may."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.identity", description=__doc__)
-    parser.add_argument("--output", type=Path, help="where the figures go as JSON")
+    parser.add_argument("--output", type=Path, default=RESULTS / "identity.json")
     options = parser.parse_args(argv)
     redis = RedisServer() if BINARY else None
     try:
@@ -115,21 +116,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         if redis is not None:
             redis.kill()
-    nothing = results["nothing (no identity, no quota)"]["ms"]
-    print("| what | CPU ms a request | added | Redis's CPU ms |\n| --- | --- | --- | --- |")
-    for name, result in results.items():
-        there = f"{result['redis_ms']:.3f}" if "redis_ms" in result else "-"
-        print(f"| {name} | {result['ms']:.3f} | {result['ms'] - nothing:.3f} | {there} |")
-    if options.output:
-        options.output.write_text(json.dumps(results, indent=2) + "\n")
+    said = {"machine": machine(), "results": results}
+    write(options.output, said)
+    print(table(said))
+    nothing = results[NOTHING]["ms"]
     added = max(result["ms"] - nothing for name, result in results.items() if "memory" in name)
     print(f"\nat most {added:.3f} ms in memory; {LIMIT_MS} ms are allowed")
     return int(added > LIMIT_MS)
 
 
+def table(said: dict[str, Any]) -> str:
+    """Markdown of what `main` writes."""
+    lines = [
+        f"Measured on {in_words(said['machine'])}, in one process and without HTTP.",
+        "",
+        "| what | CPU ms a request | added | Redis's CPU ms |",
+        "| --- | --- | --- | --- |",
+    ]
+    nothing = said["results"][NOTHING]["ms"]
+    for name, result in said["results"].items():
+        there = f"{result['redis_ms']:.3f}" if "redis_ms" in result else "–"
+        lines.append(f"| {name} | {result['ms']:.3f} | {result['ms'] - nothing:.3f} | {there} |")
+    return "\n".join(lines)
+
+
 def _keys(path: Path, count: int) -> list[str]:
-    made = [make(f"client-{number}", ("infer",)) for number in range(count)]
-    write(path, Records(keys=tuple(record for _, record in made)))
+    made = [keys.make(f"client-{number}", ("infer",)) for number in range(count)]
+    keys.write(path, keys.Records(keys=tuple(record for _, record in made)))
     return [key for key, _ in made]
 
 

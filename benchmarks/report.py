@@ -193,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--document", type=Path, default=DOCUMENT)
     parser.add_argument("--images", type=Path, default=IMAGES)
     options = parser.parse_args(argv)
-    from benchmarks import auto, beside, cost, overload, plots, scaling, stream
+    from benchmarks import auto, beside, cost, identity, overload, plots, scaling, stream
 
     parts: list[str] = []
     found = options.results / "bench.json"
@@ -226,6 +226,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = options.results / "auto.json"
     if found.exists():
         parts += ["## Both twins as one", auto.table(_json(found))]
+    found = options.results / "identity.json"
+    if found.exists():
+        parts += ["## What identity and quotas cost", identity.table(_json(found))]
     document = options.document.read_text(encoding="utf-8")
     options.document.write_text(rewrite(document, "\n\n".join(parts)), encoding="utf-8")
     print(f"{options.document} written from {options.results}")

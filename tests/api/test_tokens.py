@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -62,6 +63,57 @@ async def test_a_good_token_names_its_client_and_scopes(
         assert (await tokens.client(issuer.token(**scopes))).scopes == {"infer"}
     assert (await tokens.client(issuer.token(scope=5))).scopes == frozenset()
     assert issuer.asked == [DISCOVERY, KEYS], "once for all of them"
+
+
+@pytest.fixture
+def checks(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tokens whose signature was checked."""
+    seen: list[str] = []
+    check = tokens._claims
+
+    def watched(token: str, *rest: Any) -> Any:
+        seen.append(token)
+        return check(token, *rest)
+
+    monkeypatch.setattr(tokens, "_claims", watched)
+    return seen
+
+
+async def test_a_good_token_is_checked_once_until_it_expires(
+    issuer: SigningIssuer, tokens: Tokens, checks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = issuer.token(sub="one"), issuer.token(sub="other")
+    for token, name in ((one, "one"), (other, "other"), (one, "one"), (one, "one")):
+        assert (await tokens.client(token)).id == f"oidc:{name}"
+    assert checks == [one, other]
+    expired = issuer.claims()["exp"] + 31
+    monkeypatch.setattr("serve_app.api.tokens.time.time", lambda: expired)
+    await tokens.client(one)
+    assert checks == [one, other, one]
+
+
+async def test_a_good_token_ends_with_the_key_that_signed_it(
+    issuer: SigningIssuer, tokens: Tokens, clock: Clock
+) -> None:
+    token = issuer.token()
+    await tokens.client(token)
+    issuer.rotate("second")
+    clock.now += LIFETIME
+    with pytest.raises(RefusedError, match="not known"):
+        await tokens.client(token)
+
+
+async def test_no_more_tokens_are_remembered_than_there_is_room_for(
+    issuer: SigningIssuer, tokens: Tokens, checks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve_app.api.tokens.REMEMBERED", 2)
+    first, second, third = (issuer.token(sub=name) for name in ("a", "b", "c"))
+    for token in (first, second, first, third):  # the second is the one not used for longest
+        await tokens.client(token)
+    assert len(tokens._good) == 2
+    await tokens.client(first)
+    await tokens.client(second)
+    assert checks == [first, second, third, second]
 
 
 async def test_clocks_may_differ_by_the_leeway(issuer: SigningIssuer, tokens: Tokens) -> None:

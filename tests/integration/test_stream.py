@@ -84,6 +84,21 @@ def test_a_client_that_hangs_up_stops_the_work(service: Service) -> None:
     assert time.monotonic() - hung_up < 6, "the state shown is up to two seconds old"
 
 
+def in_hand(service: Service) -> int:
+    replicas = service.get("/cluster").json()["deployments"]["transformers"]["replicas"]
+    return sum(replica["texts"] for replica in replicas)
+
+
+def test_a_client_that_hangs_up_stops_the_replica_too(service: Service) -> None:
+    """Texts of 512 tokens: to work on all that it has would take torch half a minute."""
+    rows = b"\n".join(json.dumps({"input": f"good {n} " * 400}).encode() for n in range(400))
+    with requests.post(
+        service.url + "/transformers/stream", data=rows, headers=NDJSON, stream=True, timeout=60
+    ):
+        until(lambda: in_hand(service) > 150, 30)
+    until(lambda: in_hand(service) == 0, 10)
+
+
 def test_a_csv_is_streamed_by_its_column(service: Service) -> None:
     answer = service.post(
         "/onnx/stream?text_column=review",
