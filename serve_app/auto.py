@@ -20,7 +20,7 @@ from serve_app.telemetry import ESCALATIONS, FAILOVERS, Telemetry
 SECOND_OPINION = 3.0
 """Torch takes several times as long for a text: what is only slow is worth waiting for."""
 PATIENT_TEXTS = 64
-"""ONNX is given as much patience again for each so many texts of a list."""
+"""A longer list is given as much patience for each so many texts."""
 UNAVAILABLE = (OverloadedError, BackendError, TimeoutError)
 
 
@@ -41,8 +41,9 @@ class Auto:
 
     Args:
         threshold: margin below which a text goes on to torch; 0 never asks it.
-        patience: seconds that ONNX is given before torch is asked in its place; torch is given
-            `SECOND_OPINION` times as long before a doubtful answer of ONNX stands.
+        patience: seconds that ONNX is given before torch is asked in its place, and never more than
+            half of what there is; torch is given `SECOND_OPINION` times as long before a doubtful
+            answer of ONNX stands.
     """
 
     def __init__(
@@ -70,8 +71,7 @@ class Auto:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         try:
-            patience = self._patience * (1 + len(texts) / PATIENT_TEXTS)
-            answers = await self._onnx.infer(texts, min(patience, within))
+            answers = await self._onnx.infer(texts, min(self._patient(len(texts)), within / 2))
         except UNAVAILABLE as error:
             return await self._stand_in(texts, deadline - loop.time(), error)
         scores = apply(answers.logits, DEFAULT_FUNCTION[self._problem_type])
@@ -83,7 +83,7 @@ class Auto:
         try:
             second = await self._torch.infer(
                 [texts[index] for index in doubtful],
-                min(SECOND_OPINION * self._patience, deadline - loop.time()),
+                min(SECOND_OPINION * self._patient(len(doubtful)), deadline - loop.time()),
             )
         except UNAVAILABLE:
             return answers  # doubtful, but an answer
@@ -96,6 +96,9 @@ class Auto:
             self._onnx.require_room(texts, within)
         except OverloadedError:
             self._torch.require_room(texts, within)
+
+    def _patient(self, texts: int) -> float:
+        return self._patience * max(1.0, texts / PATIENT_TEXTS)
 
     async def _stand_in(self, texts: Sequence[str], within: float, error: Exception) -> Answers:
         if within <= 0:

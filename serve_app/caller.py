@@ -49,6 +49,8 @@ class Caller:
             BackendError: no replica answered.
         """
         for attempt in range(ATTEMPTS):
+            if dropped.done():
+                raise BackendError("nobody waits for it")
             self._look()
             link = self._links.least_busy()
             way = "handle" if link is None else "link"

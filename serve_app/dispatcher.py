@@ -121,7 +121,7 @@ class Dispatcher:
         finally:
             self.waiting -= len(texts)
             self.requests -= 1
-            if request.future.cancelled():
+            if request.left:  # given up, or one of its calls failed
                 lane.leave()
 
     def require_room(self, texts: int, within: float) -> None:

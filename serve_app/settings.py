@@ -75,7 +75,8 @@ class Settings(BaseSettings):
         default=2.0,
         gt=0,
         description="Seconds after which `auto` asks torch in the place of ONNX; after three times"
-        " as long without torch a doubtful answer of ONNX stands.",
+        " as long without torch a doubtful answer of ONNX stands. A list of more than 64 texts has"
+        " as much for each 64.",
     )
     shadow_share: float = Field(
         default=0.0,

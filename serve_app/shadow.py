@@ -62,17 +62,17 @@ class Shadow:
         self._under_way = (task, other, len(texts))
         task.add_done_callback(self._ended)
 
-    def give_way(self) -> None:
-        """End what is under way if others wait too: call it before a request is queued."""
-        if self._under_way and self._busy():
+    def give_way(self, texts: int) -> None:
+        """End what is under way if others want the model too; call it before texts are queued."""
+        if self._under_way and not self._under_way[0].cancelling() and self._busy(texts):
             self._under_way[0].cancel()
             self._telemetry.note(SHADOW_SKIPPED)
 
-    def _busy(self) -> bool:
-        """Whether so much waits in either queue, the shadow's own texts not counted."""
+    def _busy(self, coming: int = 0) -> bool:
+        """Whether so much waits in either queue or comes, the shadow's own texts not counted."""
         _, backend, texts = self._under_way or (None, "", 0)
         return any(
-            dispatcher.waiting - (texts if name == backend else 0) >= BUSY_TEXTS
+            coming + dispatcher.waiting - (texts if name == backend else 0) >= BUSY_TEXTS
             for name, dispatcher in self._dispatchers.items()
         )
 

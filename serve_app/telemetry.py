@@ -51,7 +51,8 @@ SHADOW_OVER = Metric(
     "sentiment_shadow_over_bound", "Texts whose scores differed by more than the bound."
 )
 SHADOW_SKIPPED = Metric(
-    "sentiment_shadow_skipped", "Requests not shadowed because the other backend was busy."
+    "sentiment_shadow_skipped",
+    "Requests not shadowed, or not to the end, since a backend was busy.",
 )
 BATCH_SIZE = Metric(
     "sentiment_batch_size", "Batch that a call's first text rode in.", ("backend",), SIZES

@@ -190,3 +190,13 @@ async def test_a_full_replica_is_said_to_be_full(backend: Backend) -> None:
     full = BackPressureError(num_queued_requests=5, max_queued_requests=5)
     with pytest.raises(BackendError):
         await backend.caller(Handle([], full))(CALL, never())
+
+
+async def test_what_nobody_waits_for_is_not_called_again(backend: Backend) -> None:
+    handle = Handle([], ActorDiedError(), reply("too late"))
+    dropped = never()
+    call = backend.caller(handle)
+    dropped.set_result(None)
+    with pytest.raises(BackendError, match="nobody waits"):
+        await call(CALL, dropped)
+    assert len(handle.answers) == 2

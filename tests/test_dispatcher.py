@@ -327,3 +327,22 @@ async def test_a_call_names_the_requests_whose_texts_it_carries() -> None:
 
     await asyncio.gather(*(asyncio.create_task(ask(name)) for name in ("first", "second")))
     assert [call.ids for call in replica.calls] == [("first", "second")]
+
+
+async def test_the_other_calls_of_a_request_that_failed_are_dropped() -> None:
+    class FailsFirst(Replica):
+        async def __call__(self, call: Call, dropped: Dropped) -> Reply:
+            if not self.calls:
+                self.calls.append(call)
+                self.dropped.append(dropped)
+                await called(self, 2)
+                raise BackendError("first")
+            return await super().__call__(call, dropped)
+
+    replica = FailsFirst()
+    replica.may_answer.clear()
+    with pytest.raises(BackendError, match="first"):
+        await dispatcher(replica).infer(["x"] * 100, 10)
+    await settle()
+    assert [dropped.done() for dropped in replica.dropped[1:]] == [True]
+    replica.may_answer.set()

@@ -113,11 +113,11 @@ async def test_it_gives_way_once_others_wait_and_not_for_itself() -> None:
     it.follow(TEXTS * 5, FIRST)
     await settle()
     torch.waiting = 10  # its own
-    it.give_way()
+    it.give_way(1)
     await settle()
     assert notes.noted == []
-    torch.waiting = 14
-    it.give_way()
+    for _ in range(3):  # a burst cancels it once
+        it.give_way(256)
     await settle()
     assert notes.noted == [(SHADOW_SKIPPED, 1.0, {})]
     torch.waiting, torch.hangs, torch.logits = 0, False, [[0, 2], [0, 2]]

@@ -128,7 +128,7 @@ async def answer(gateway: Gateway, backend: str, asked: Asked, client: Client) -
         for index, message in answers.errors.items():
             raise ProblemError(MODEL_FAILED, f"{message}.", field=f"{asked.field}[{index}]")
         return answers
-    except Exception:  # who hangs up has the texts worked on all the same, and pays
+    except Exception:  # who hangs up pays: what was worked on by then is not known
         await gateway.quota.give_back(client, len(asked.texts), drawn_at)
         raise
 
@@ -139,7 +139,7 @@ async def infer(gateway: Gateway, backend: str, texts: list[str]) -> Answers:
     Raises:
         ProblemError: 503 overloaded or not ready, 504 timed out.
     """
-    gateway.shadow.give_way()
+    gateway.shadow.give_way(len(texts))
     try:
         return await gateway.dispatchers[backend].infer(texts, gateway.settings.timeout_s)
     except OverloadedError as error:

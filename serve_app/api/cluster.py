@@ -4,6 +4,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from serve_app.api.answers import NOT_READY_RETRY_S
+from serve_app.api.errors import NOT_READY, ProblemError
 from serve_app.api.gateway import Gateway
 from serve_app.api.guard import needs
 from serve_app.api.health_schemas import Cluster
@@ -18,11 +20,18 @@ def router(gateway: Gateway) -> APIRouter:
         "/cluster",
         summary="The state of both deployments and their replicas",
         response_model=Cluster,
-        responses={200: {"headers": REQUEST_ID}, **problems(405)},
+        responses={200: {"headers": REQUEST_ID}, **problems(405, 503)},
         openapi_extra=needs("cluster"),
     )
     async def cluster(request: Request) -> Response:
         await gateway.authenticate(request, scope="cluster")
-        return JSONResponse(await gateway.cluster())
+        try:
+            return JSONResponse(await gateway.cluster())
+        except TimeoutError:
+            raise ProblemError(
+                NOT_READY,
+                "Serve does not say how its deployments are.",
+                headers={"Retry-After": str(NOT_READY_RETRY_S)},
+            ) from None
 
     return routes

@@ -15,9 +15,14 @@ from serve_app.api.body import parse
 from serve_app.api.errors import INVALID, ProblemError
 from serve_app.api.schemas import check_texts
 
-_OPENING = re.compile(rb'(?:^|,)"')
-"""A quote opens a field only where the field begins; elsewhere it is a character (RFC 4180)."""
-_INSIDE = re.compile(rb'[^"]*+(?:""[^"]*+)*+')
+_BOM = "\ufeff".encode()
+_CLOSED = rb'[^"]*+(?:""[^"]*+)*+"'
+"""What follows a field's opening quote, to the one that closes it."""
+_END = rb"[^,]*+(?:,|\Z)"
+_FIELDS = re.compile(rb'(?:(?:"' + _CLOSED + rb'|(?!"))' + _END + rb")*+")
+"""Whole fields. A quote opens one only where it begins; elsewhere it is a character (RFC 4180)."""
+_REST = re.compile(_CLOSED + _END)
+"""Of a field that began in an earlier line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,8 @@ class CsvRows(Rows):
     def _line(self, line: bytes | None, rows: list[Row]) -> None:
         # Each line is looked at once, however many a quoted field holds.
         if line is not None:
+            if self._header is None and not self._open:
+                line = line.removeprefix(_BOM)
             self._open += line
             self._quoted = _ends_quoted(line, self._quoted)
         too_long = line is None or len(self._open) > self._limit
@@ -160,7 +167,7 @@ class CsvRows(Rows):
         fields: list[str] = []
         fault = ""
         try:
-            fields = next(csv.reader([record.decode("utf-8-sig")], strict=True))
+            fields = next(csv.reader([record.decode()], strict=True))
         except (UnicodeDecodeError, csv.Error) as error:
             fault = f"The row is no CSV in UTF-8: {error}."
         if self._header is None:
@@ -186,18 +193,16 @@ class CsvRows(Rows):
 def _ends_quoted(line: bytes, quoted: bool) -> bool:
     """Whether a line of CSV ends within a quoted field, given whether it begins within one."""
     at = 0
-    while True:
-        if not quoted:
-            opening = _OPENING.search(line, at)
-            if opening is None:
-                return False
-            at = opening.end()
-        inside = _INSIDE.match(line, at)
-        assert inside is not None  # it may be empty
-        at = inside.end() + 1
-        if at > len(line):
+    if quoted:
+        rest = _REST.match(line)
+        if rest is None:
             return True
-        quoted = False
+        at = rest.end()
+        if at == len(line) and not line.endswith(b","):
+            return False
+    fields = _FIELDS.match(line, at)
+    assert fields is not None  # it may be empty
+    return fields.end() < len(line)
 
 
 def _checked(row: Any, text: Any, field: str) -> Row:

@@ -28,6 +28,8 @@ class Shared(Generic[T]):
         """
         if self._asking is None or (self._asking.done() and time.monotonic() >= self._until):
             self._asking = asyncio.get_running_loop().create_task(self._answer())
+            # Whoever asked may have gone: the fault is not to be told as nobody's.
+            self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(self._asking)  # one who hangs up does not end it for the others
 
     async def _answer(self) -> T:

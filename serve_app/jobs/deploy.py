@@ -255,10 +255,11 @@ def _call(url: str, body: object = None, tries: int = 24) -> bytes:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return bytes(answer.read())
         except OSError as error:
-            if isinstance(error, urllib.error.HTTPError) and error.code in (401, 403):
-                raise DeployError(f"{url} refuses the key SENTIMENT_KEY: {error}.") from None
             if not left:
-                raise DeployError(f"{url} does not answer: {error}.") from None
+                # A new key takes a minute to get to the pods, so that a refusal too is tried again.
+                refused = isinstance(error, urllib.error.HTTPError) and error.code in (401, 403)
+                what = "refuses the key SENTIMENT_KEY" if refused else "does not answer"
+                raise DeployError(f"{url} {what}: {error}.") from None
             time.sleep(POLL_S)
     raise AssertionError
 

@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -156,18 +157,26 @@ def _answers(url: str, going_on: Callable[[], bool]) -> bool:
     """Wait until `url` answers 200; False if `going_on` says to give up."""
     due = time.monotonic() + TELL_S
     while going_on():
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return True
-        except urllib.error.HTTPError as error:
-            instead = error.read().decode(errors="replace")
-        except OSError as error:
-            instead = str(error)
+        instead = _instead(url)
+        if instead is None:
+            return True
         if time.monotonic() > due:
             _say(f"Still waiting for {url}; it says: {instead}")
             due += TELL_S
         time.sleep(0.1)
     return False
+
+
+def _instead(url: str) -> str | None:
+    """What an address says instead of 200; None if it says that."""
+    try:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return None
+        except urllib.error.HTTPError as error:
+            return error.read().decode(errors="replace")
+    except (OSError, HTTPException) as error:
+        return str(error) or type(error).__name__
 
 
 def _own_environment() -> dict[str, str]:

@@ -1,7 +1,9 @@
 """Who gets in, route by route, over the application itself."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -107,6 +109,22 @@ async def test_open_routes_stay_open_and_the_cluster_needs_its_scope(given: Guar
         assert (await http.get("/cluster")).status_code == 401
         assert (await http.get("/cluster", headers=bearer(given.key))).status_code == 403
         assert (await http.get("/cluster", headers=bearer(given.operator))).status_code == 200
+
+
+async def test_a_cluster_that_serve_does_not_tell_of_is_not_ready(
+    given: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(**given.settings)
+
+    async def silent() -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("serve_app.api.gateway.CLUSTER_TIMEOUT_S", 0.01)
+    world.gateway.snapshot = silent
+    async with client(world.app) as http:
+        answer = await http.get("/cluster", headers=bearer(given.operator))
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
 
 
 async def test_every_other_route_answers_401(given: Guarded) -> None:

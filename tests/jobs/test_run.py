@@ -11,6 +11,7 @@ import pytest
 from serve_app.engine.artifacts import Artifacts
 from serve_app.jobs import run
 from serve_app.local_cluster import ClusterError
+from tests.integration.waiting import until
 
 
 def test_the_model_is_prepared_as_it_was_asked_for(
@@ -30,10 +31,17 @@ def test_sigterm_ends_the_preparation_too(
 ) -> None:
     monkeypatch.setattr(run, "prepared_folder", lambda _: tmp_path / "out")
     stopped = threading.Event()
-    stopped.set()
+
+    def stop_once_it_writes() -> None:
+        until(lambda: any(path.is_dir() for path in tmp_path.iterdir()))
+        stopped.set()
+
+    stopping = threading.Thread(target=stop_once_it_writes)
+    stopping.start()
     with pytest.raises(ClusterError):
         run._prepare(run._parser().parse_args([f"--model={model}"]), stopped)
-    assert not (tmp_path / "out").exists()
+    stopping.join()
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()], "what was half-written goes"
 
 
 class _NotReady(BaseHTTPRequestHandler):

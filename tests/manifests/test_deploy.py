@@ -313,7 +313,7 @@ class Refuses(Deployed):
         self.send_error(401)
 
 
-def test_a_key_that_is_refused_is_told_at_once(
+def test_a_key_that_is_refused_is_told(
     cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Refuses) as server:
