@@ -12,3 +12,7 @@ class Notes:
     def note(self, metric: Metric, value: float = 1.0, **tags: str) -> None:
         """See `Telemetry`."""
         self.noted.append((metric, value, tags))
+
+    def tags(self, metric: Metric) -> list[dict[str, str]]:
+        """Those that a metric was noted with, in order."""
+        return [tags for noted, _, tags in self.noted if noted is metric]

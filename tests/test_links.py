@@ -9,6 +9,7 @@ import msgpack
 import numpy as np
 import pytest
 
+from serve_app.lane import Dropped
 from serve_app.links import Address, Door, Link, LinkError, Links, RemoteError
 from serve_app.messages import Call, Reply
 
@@ -76,6 +77,17 @@ async def reach(links: Links, *replicas: Replica) -> Link:
     link = links.least_busy()
     assert link is not None
     return link
+
+
+async def under_way(
+    links: Links, replica: Replica, dropped: Dropped | None = None
+) -> tuple[Link, "asyncio.Future[Reply]"]:
+    """A link and a call on it that the replica has and may not answer yet."""
+    link = await reach(links, replica)
+    replica.may_answer.clear()
+    asked = asyncio.ensure_future(link.call(call("word"), dropped))
+    await replica.came.wait()
+    return link, asked
 
 
 async def said(host: str, port: int, *messages: Any) -> bytes:
@@ -175,10 +187,7 @@ async def test_what_is_no_message_ends_its_own_connection_alone(
 
 
 async def test_a_replica_that_dies_fails_its_calls_at_once(replica: Replica, links: Links) -> None:
-    link = await reach(links, replica)
-    replica.may_answer.clear()
-    asked = asyncio.ensure_future(link.call(call("word")))
-    await replica.came.wait()
+    link, asked = await under_way(links, replica)
     link.transport.abort()  # what the kernel does to the sockets of a process that is killed
     with pytest.raises(LinkError):
         await asyncio.wait_for(asked, 10)
@@ -189,10 +198,7 @@ async def test_a_replica_that_dies_fails_its_calls_at_once(replica: Replica, lin
 
 async def test_a_replica_ends_when_its_clients_have_their_answers(links: Links) -> None:
     replica = await Replica().open()
-    link = await reach(links, replica)
-    replica.may_answer.clear()
-    asked = asyncio.ensure_future(link.call(call("word")))
-    await replica.came.wait()
+    link, asked = await under_way(links, replica)
     closing = asyncio.ensure_future(replica.door.close())
     await until_closed(link)
     assert links.least_busy() is None  # it is sent nothing more
@@ -212,10 +218,7 @@ async def test_an_ingress_that_goes_does_not_keep_a_replica(links: Links) -> Non
 
 
 async def test_a_caller_who_stops_waiting_harms_nobody(replica: Replica, links: Links) -> None:
-    link = await reach(links, replica)
-    replica.may_answer.clear()
-    asked = asyncio.ensure_future(link.call(call("word")))
-    await replica.came.wait()
+    link, asked = await under_way(links, replica)
     asked.cancel()
     replica.may_answer.set()
     assert (await link.call(call("words"))).logits[0, 0] == 5
@@ -245,10 +248,7 @@ async def test_calls_go_where_the_fewest_are(links: Links) -> None:
 async def test_a_replica_that_ray_no_longer_names_answers_what_it_has(
     replica: Replica, links: Links
 ) -> None:
-    link = await reach(links, replica)
-    replica.may_answer.clear()
-    asked = asyncio.ensure_future(link.call(call("word")))
-    await replica.came.wait()
+    _, asked = await under_way(links, replica)
     await links.reach([])
     assert links.least_busy() is None
     replica.may_answer.set()
@@ -258,11 +258,8 @@ async def test_a_replica_that_ray_no_longer_names_answers_what_it_has(
 async def test_a_call_that_is_dropped_is_worked_on_no_longer(
     replica: Replica, links: Links
 ) -> None:
-    link = await reach(links, replica)
-    replica.may_answer.clear()
     dropped = asyncio.get_running_loop().create_future()
-    asked = asyncio.ensure_future(link.call(call("word"), dropped))
-    await replica.came.wait()
+    link, asked = await under_way(links, replica, dropped)
     dropped.set_result(None)
     with pytest.raises(RemoteError, match="dropped"):
         await asyncio.wait_for(asked, 10)
@@ -275,10 +272,7 @@ async def test_a_call_that_is_dropped_is_worked_on_no_longer(
 async def test_the_calls_of_an_ingress_that_goes_are_worked_on_no_longer(
     replica: Replica, links: Links
 ) -> None:
-    link = await reach(links, replica)
-    replica.may_answer.clear()
-    asked = asyncio.ensure_future(link.call(call("word")))
-    await replica.came.wait()
+    link, asked = await under_way(links, replica)
     link.transport.abort()
     with pytest.raises(LinkError):
         await asked

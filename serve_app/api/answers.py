@@ -12,11 +12,11 @@ from starlette.responses import Response
 from serve_app.api.client import Client
 from serve_app.api.errors import (
     MODEL_FAILED,
-    NOT_READY,
     OVERLOADED,
     QUOTA,
     TIMED_OUT,
     ProblemError,
+    not_ready,
     status_of,
 )
 from serve_app.api.gateway import Gateway
@@ -24,7 +24,6 @@ from serve_app.dispatcher import BackendError, OverloadedError
 from serve_app.request import REQUEST_ID, Answers
 from serve_app.telemetry import INFERENCE, QUEUE, REFUSED, REQUESTS, TEXTS, TOKENIZE, TRUNCATED
 
-NOT_READY_RETRY_S = 5
 HUNG_UP = 499
 """In the metrics, the status of a request whose client hung up."""
 
@@ -145,11 +144,7 @@ async def infer(gateway: Gateway, backend: str, texts: list[str]) -> Answers:
     except OverloadedError as error:
         raise _overloaded(backend, error) from None
     except BackendError as error:
-        raise ProblemError(
-            NOT_READY,
-            f"No replica of {backend} could answer: {error}.",
-            headers={"Retry-After": str(NOT_READY_RETRY_S)},
-        ) from error
+        raise not_ready(f"No replica of {backend} could answer: {error}.") from error
     except TimeoutError:
         raise ProblemError(
             TIMED_OUT,

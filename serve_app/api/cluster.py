@@ -4,8 +4,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from serve_app.api.answers import NOT_READY_RETRY_S
-from serve_app.api.errors import NOT_READY, ProblemError
+from serve_app.api.errors import not_ready
 from serve_app.api.gateway import Gateway
 from serve_app.api.guard import needs
 from serve_app.api.health_schemas import Cluster
@@ -28,10 +27,6 @@ def router(gateway: Gateway) -> APIRouter:
         try:
             return JSONResponse(await gateway.cluster())
         except TimeoutError:
-            raise ProblemError(
-                NOT_READY,
-                "Serve does not say how its deployments are.",
-                headers={"Retry-After": str(NOT_READY_RETRY_S)},
-            ) from None
+            raise not_ready("Serve does not say how its deployments are.") from None
 
     return routes

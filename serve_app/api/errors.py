@@ -47,6 +47,7 @@ KINDS = (
 FURTHER = (NOT_READY, IDENTITY_AWAY, QUOTA_AWAY, INTERNAL)
 """Kinds that share their status with a commoner one."""
 BY_STATUS = {kind.status: kind for kind in KINDS if kind not in FURTHER}
+NOT_READY_RETRY_S = 5
 
 
 class ProblemError(Exception):
@@ -75,6 +76,11 @@ class ProblemError(Exception):
 
 
 Renderer = Callable[[ProblemError], Response]
+
+
+def not_ready(detail: str) -> ProblemError:
+    """What cannot be answered now, and is worth asking for again."""
+    return ProblemError(NOT_READY, detail, headers={"Retry-After": str(NOT_READY_RETRY_S)})
 
 
 def status_of(error: Exception) -> int:

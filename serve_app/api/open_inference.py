@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from serve_app.api import open_inference_schemas as schemas
-from serve_app.api.answers import NOT_READY_RETRY_S, Asked, Rendered, respond
+from serve_app.api.answers import Asked, Rendered, respond
 from serve_app.api.body import parse, read, require_media
-from serve_app.api.errors import INVALID, NOT_FOUND, NOT_READY, ProblemError
+from serve_app.api.errors import INVALID, NOT_FOUND, ProblemError, not_ready
 from serve_app.api.gateway import Gateway
 from serve_app.api.schemas import check_texts, flag_of, function_of, object_of
 from serve_app.api.tensors import BINARY, HEADER, Output, Values, decode, join, split, texts_of
@@ -140,11 +140,7 @@ def router(gateway: Gateway) -> APIRouter:
         # `auto` is no deployment of its own: it answers while any of the others does.
         missing = [name for name in names if not said.get(name, any(said.values()))]
         if missing:
-            raise ProblemError(
-                NOT_READY,
-                f"No replica answers: {', '.join(missing)}.",
-                headers={"Retry-After": str(NOT_READY_RETRY_S)},
-            )
+            raise not_ready(f"No replica answers: {', '.join(missing)}.")
 
     return routes
 

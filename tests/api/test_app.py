@@ -125,7 +125,7 @@ async def test_what_a_request_took_and_how_it_ended_is_counted() -> None:
     noted = {metric.name for metric, _, _ in world.notes.noted}
     for metric in (QUEUE, TOKENIZE, INFERENCE, REFUSED):
         assert metric.name in noted
-    statuses = [tags["status"] for metric, _, tags in world.notes.noted if metric is REQUESTS]
+    statuses = [tags["status"] for tags in world.notes.tags(REQUESTS)]
     assert statuses == ["200", "429"]
     assert [value for metric, value, _ in world.notes.noted if metric is TEXTS] == [2]
 
@@ -138,7 +138,7 @@ async def test_a_client_that_hangs_up_is_counted() -> None:
         await world.until(lambda: world.calls)
         asking.cancel()
         await asyncio.wait([asking])
-    statuses = [tags["status"] for metric, _, tags in world.notes.noted if metric is REQUESTS]
+    statuses = [tags["status"] for tags in world.notes.tags(REQUESTS)]
     assert statuses == ["499"]
 
 

@@ -128,6 +128,23 @@ def test_a_quote_within_a_field_is_a_character() -> None:
     ]
 
 
+def test_a_byte_order_mark_before_a_quoted_header_is_none_of_it() -> None:
+    data = b'\xef\xbb\xbf"id\nof row",text\n1,good\n'
+    assert rows_of(CsvRows(1000, "text"), [data]) == [Row(0, "good")]
+
+
+def test_a_row_of_nothing_but_quoted_fields_is_read_in_linear_time() -> None:
+    parser = CsvRows(4_000_000, "t")
+    parser.feed(b"t\n")
+    took = []
+    for count in (130_000, 1_300_000):
+        begin = time.process_time()
+        (row,) = parser.feed(b'"",' * count + b"\n")
+        took.append(time.process_time() - begin)
+        assert row.error is not None
+    assert took[1] < 30 * max(took[0], 0.01)
+
+
 @given(st.lists(st.text('ab ",\n', max_size=12), min_size=1, max_size=8))
 def test_records_end_where_the_library_ends_them(lines: list[str]) -> None:
     data = "t,u\n" + "".join(f"{line}\n" for line in lines)

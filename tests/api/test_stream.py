@@ -252,9 +252,13 @@ async def test_a_csv_without_the_column_ends_with_422(world: World) -> None:
     assert last["error"]["status"] == 422
 
 
+def fail(*_: object) -> None:
+    raise ZeroDivisionError
+
+
 def ended(world: World) -> list[dict[str, str]]:
     """The tags of the requests that were counted."""
-    return [tags for metric, _, tags in world.notes.noted if metric is REQUESTS]
+    return world.notes.tags(REQUESTS)
 
 
 def counted(world: World, metric: Metric) -> float:
@@ -288,9 +292,6 @@ async def test_a_stream_that_is_refused_or_left_is_counted(world: World) -> None
 async def test_a_fault_before_a_stream_begins_is_counted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError
-
     monkeypatch.setattr("serve_app.api.stream._asked", fail)
     talk = Conversation(world.app)
     assert (await talk.message())["status"] == 500
@@ -343,9 +344,6 @@ async def test_nothing_leaves_behind_a_piece_that_failed(monkeypatch: pytest.Mon
 async def test_an_unforeseen_fault_is_counted_as_the_service_s_own(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError
-
     monkeypatch.setattr("serve_app.api.stream.apply", fail)
     talk = Conversation(world.app)
     talk.send(rows("text"), more=False)

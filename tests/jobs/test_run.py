@@ -1,9 +1,7 @@
 """What `sentiment run` prepares; how it serves is in tests/integration."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from serve_app.engine.artifacts import Artifacts
 from serve_app.jobs import run
 from serve_app.local_cluster import ClusterError
 from tests.integration.waiting import until
+from tests.listening import listening
 
 
 def test_the_model_is_prepared_as_it_was_asked_for(
@@ -57,18 +56,6 @@ class _NotReady(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
-
-
-@contextmanager
-def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/ready"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def test_what_keeps_the_service_from_being_ready_is_said(

@@ -6,9 +6,7 @@ import os
 import re
 import stat
 import sys
-from http.server import ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -21,8 +19,10 @@ from serve_app.jobs.kubectl import DeployError
 from serve_app.jobs.manifests import render, serve_config, the
 from serve_app.serve_config import ROOT, hash_of, with_hash
 from tests.deployed import Deployed, workers_pool
+from tests.listening import listening
 from tests.manifests.conftest import ACCOUNT, IMAGES
 
+ABSENT = f"example.com/absent@sha256:{'0' * 64}"
 KUBECTL = f"""#!{sys.executable}
 import json, os, pathlib, re, sys
 KIND, NAME = r"(?m)^kind: (\\S+)", r"(?m)^  name: (\\S+)"
@@ -232,8 +232,8 @@ def test_stops_before_anything_changes(
     [
         (["production"], "no overlay 'production'"),
         (
-            ["eks", "--serve", f"example.com/absent@sha256:{'0' * 64}"],
-            "or it cannot be seen from here: ",
+            ["eks", "--serve", ABSENT],
+            f"There is no image {ABSENT}, or it cannot be seen from here: ",
         ),
         (["eks", "--serve", "example.com/serve:1", "--page", "example.com/p:1"], "by digest"),
     ],
@@ -301,11 +301,8 @@ def test_asks_both_routes_and_compares_the_configuration(
     digest = hash_of(serve_config("eks"))
     monkeypatch.setattr(Deployed, "hash", digest if right else "other")
     monkeypatch.setattr(Deployed, "key", "k")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Deployed) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}"
+    with listening(Deployed) as address:
         assert run("--part", "scaling", "--address", address) == code
-        server.shutdown()
 
 
 class Refuses(Deployed):
@@ -316,11 +313,8 @@ class Refuses(Deployed):
 def test_a_key_that_is_refused_is_told(
     cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Refuses) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}"
+    with listening(Refuses) as address:
         assert run("--part", "scaling", "--address", address) == 1
-        server.shutdown()
     assert "refuses the key SENTIMENT_KEY" in capsys.readouterr().err
 
 
