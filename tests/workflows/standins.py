@@ -23,6 +23,8 @@ echo "$name" $* >> "$STANDINS/log"
 case " $REFUSES " in *" $name "*) echo "$name refuses" >&2; exit 1 ;; esac
 case "$name $*" in
     "kubectl get -f -"*) echo '{"kind": "List", "items": []}' ;;
+    *activeServiceStatus*) cat "$STANDINS/active" ;;
+    "kubectl -n sentiment patch rayservice "*) echo sentiment-2 > "$STANDINS/active" ;;
     *jsonpath*) cat "$STANDINS/key" ;;
     "kubectl get secret "*) cat "$STANDINS/secret-$3" ;;
     "kubectl get "*) cat "$STANDINS/$2" 2> /dev/null || true ;;
@@ -49,6 +51,7 @@ class StandIns:
         python = folder / "bin" / "python"
         python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         python.chmod(0o755)
+        (folder / "active").write_text("sentiment-1\n")
         (folder / "key").write_text(base64.b64encode(b"10.0.0.1").decode())
         for name, key in SECRETS.items():
             self.answer(f"secret-{name}", {"data": {key: "eA=="}})

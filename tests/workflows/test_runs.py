@@ -160,6 +160,14 @@ def test_kind_job(standins: StandIns) -> None:
     assert text.count("run probe-") == 5
 
 
+def test_kind_job_fails_where_nothing_was_upgraded(standins: StandIns) -> None:
+    program = standins.folder / "bin" / "kubectl"
+    program.write_text(program.read_text().replace("echo sentiment-2 >", "cat"))
+    done = standins.run("scripts/kind upgrade")
+    assert done.returncode == 1
+    assert "no second cluster took over from sentiment-1" in done.stderr
+
+
 def test_kind_job_fails_where_a_policy_lets_through(standins: StandIns) -> None:
     program = standins.folder / "bin" / "kubectl"
     program.write_text(program.read_text().replace("default*|*10001*) exit 1", "x) exit 1"))

@@ -68,7 +68,7 @@ def test_no_long_lived_keys() -> None:
 def test_deployment_waits_for_approval() -> None:
     jobs = yaml.safe_load((ROOT / ".github/workflows/deploy.yaml").read_text())["jobs"]
     assert jobs["cluster"]["environment"]["name"] == "production"
-    assert jobs["cluster"]["needs"] == "images"
+    assert jobs["cluster"]["needs"] == ["test", "images"]
 
 
 def commands() -> list[tuple[str, str]]:
