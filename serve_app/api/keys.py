@@ -88,8 +88,13 @@ def read(path: Path) -> Records:
 
 
 def write(path: Path, records: Records) -> None:
-    """Replace the file in one step, so that no reader ever sees a part of it."""
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+    """Replace the file in one step, so that no reader ever sees a part of it.
+
+    Raises:
+        KeysError: the new file cannot be given to whom the old one belongs.
+    """
+    path = path.resolve()  # of a link the target: what the service reads
+    before = path.stat() if path.exists() else None
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -97,11 +102,27 @@ def write(path: Path, records: Records) -> None:
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(mode)
+        if before:
+            _give(Path(name), before, path)
+        Path(name).chmod(before.st_mode & 0o777 if before else 0o600)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _give(file: Path, before: os.stat_result, path: Path) -> None:
+    """Give the file that is to replace `path` the owner and group that it had before."""
+    made = file.stat()
+    if (made.st_uid, made.st_gid) == (before.st_uid, before.st_gid):
+        return
+    try:
+        os.chown(file, before.st_uid, before.st_gid)
+    except PermissionError:
+        raise KeysError(
+            f"The file of API keys {path} belongs to user {before.st_uid} and group"
+            f" {before.st_gid}, to whom a new one cannot be given: do this as that user or as root."
+        ) from None
 
 
 class KeyFile:

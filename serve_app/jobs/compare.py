@@ -94,22 +94,28 @@ def read(path: Path, text: str, label: str, labels: Sequence[str]) -> Labelled:
         labels: the model's; the file names one or gives its index.
 
     Raises:
-        CompareError: it cannot be read, has no such column, or a label that the model has not.
+        CompareError: it cannot be read, has no such column, a row without it, or a label that the
+            model has not.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             if path.suffix in (".ndjson", ".jsonl"):
                 rows = [json.loads(line) for line in file if line.strip()]
             elif path.suffix == ".tsv":
                 rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
             else:
                 rows = list(csv.DictReader(file))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise CompareError(f"{path} cannot be read: {error}") from error
-    if not rows or text not in rows[0]:
-        have = ", ".join(rows[0]) if rows else "no rows"
+    columns = list(rows[0]) if rows and isinstance(rows[0], dict) else []
+    if text not in columns:
+        have = ", ".join(filter(None, columns)) or "no rows"
         raise CompareError(f"{path} has no column {text!r}, but {have}: see --text-column.")
-    if label not in rows[0]:  # flips and speed can be had without
+    for number, row in enumerate(rows, start=1):
+        for name in (text, label) if label in columns else (text,):
+            if not isinstance(row, dict) or row.get(name) is None:
+                raise CompareError(f"{path}, row {number} has no {name!r}: give it one.")
+    if label not in columns:  # flips and speed can be had without
         return Labelled([str(row[text]) for row in rows], None)
     known = class_numbers([name.lower() for name in labels])
     found = [known.get(str(row[label]).strip().lower()) for row in rows]

@@ -14,12 +14,15 @@ import argparse
 import copy
 import json
 import os
+import re
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
 
 import yaml
 
@@ -69,6 +72,11 @@ def deploy(options: Options) -> None:
     Raises:
         DeployError, ManifestError: with a sentence; where it says so, rolled back.
     """
+    for name, url in (("ADDRESS", options.address), ("PAGE_ADDRESS", options.page_address)):
+        if url and not re.match(r"https?://[^/]", url):
+            raise DeployError(
+                f"{name} is {url!r}: write it as https://HOST or http://HOST. Nothing was changed."
+            )
     manifests = render(options.overlay, options.images)
     try:
         check(options.overlay, list(options.images.values()), manifests)
@@ -155,34 +163,40 @@ def _apply_or_go_back(
             config = yaml.safe_load(service["spec"]["serveConfigV2"])
             _ask(options.address, hash_of(config), options.timeout_s)
     except DeployError as error:
-        if not any(each["kind"] == "RayService" for each in before):
-            raise DeployError(
-                f"{error} There was nothing before that could be gone back to."
-            ) from None
-        restored = [bare(each) for each in before]
-        kubectl(*APPLY, given=restored)
-        _wait_running(options.timeout_s)
-        raise DeployError(f"{error} Rolled back: what ran before runs again.") from None
+        raise _gone_back(options, str(error), before, "RayService", _wait_running) from None
     _say(done)
 
 
-def _deploy_page(options: Options, manifests: list[Manifest]) -> None:
-    first = get("deployment", "page") is None
-    kubectl(*APPLY, given=manifests)
+def _gone_back(
+    options: Options,
+    fault: str,
+    before: list[Manifest],
+    kind: str,
+    wait: Callable[[float], None],
+) -> DeployError:
+    """Apply what ran before, if a `kind` did, and wait for it; returns what is to be said."""
+    if not any(each["kind"] == kind for each in before):
+        return DeployError(f"{fault} There was nothing before that could be gone back to.")
     try:
-        kubectl("rollout", "status", "deployment/page", "--timeout", f"{options.timeout_s:.0f}s")
+        kubectl(*APPLY, given=[bare(each) for each in before])
+        wait(options.timeout_s)
+    except DeployError as second:
+        return DeployError(f"{fault} Rolling back failed too: {second}")
+    return DeployError(f"{fault} Rolled back: what ran before runs again.")
+
+
+def _deploy_page(options: Options, manifests: list[Manifest]) -> None:
+    before = live(manifests)
+    try:
+        kubectl(*APPLY, given=manifests)
+        _wait_page(options.timeout_s)
         python = ("--", "python", "-c", OPENS, API_OF_THE_PAGE)
         kubectl("exec", "--namespace", NAMESPACE, "deployment/page", *python)
         if options.page_address:
             _ask_from_a_pod(options, f"{options.page_address}/_stcore/health")
     except DeployError as error:
-        if first:
-            raise DeployError(
-                f"The page does not come up: {error} There was nothing before that could be gone"
-                " back to."
-            ) from None
-        kubectl("rollout", "undo", "deployment/page")
-        raise DeployError(f"The page does not come up: {error} Rolled back.") from None
+        fault = f"The page does not come up: {error}"
+        raise _gone_back(options, fault, before, "Deployment", _wait_page) from None
     _say("the page is up and reaches the service")
 
 
@@ -200,6 +214,10 @@ def _ask_from_a_pod(options: Options, url: str) -> None:
         *("--rm", "--attach", "--quiet", "--restart", "Never", "--pod-running-timeout", "3m"),
         *("--command", "--", "python", "-c", OPENS, url),
     )
+
+
+def _wait_page(seconds: float) -> None:
+    kubectl("rollout", "status", "deployment/page", "--timeout", f"{seconds:.0f}s")
 
 
 def _wait_running(seconds: float) -> None:
@@ -231,34 +249,43 @@ def _wait_running(seconds: float) -> None:
 def _ask(address: str, config_hash: str, seconds: float) -> None:
     """Both routes answer, and what answers is what was deployed."""
     deadline = time.monotonic() + seconds
-    while (seen := json.loads(_call(f"{address}/info")).get("config_hash")) != config_hash:
+    while True:
+        info = _call(f"{address}/info")
+        seen = info.get("config_hash") if isinstance(info, dict) else info
+        if seen == config_hash:
+            break
         if time.monotonic() > deadline:
             raise DeployError(
                 f"/info shows the configuration {seen}, and {config_hash} was deployed."
             )
         time.sleep(POLL_S)
     for route in ROUTES:
-        answer = json.loads(_call(address + route, {"input": "A lovely film."}))
-        if not answer or "label" not in answer[0]:
-            raise DeployError(f"{route} answers {answer!r}.")
+        match _call(address + route, {"input": "A lovely film."}):
+            case [{"label": _}, *_]:
+                continue
+            case answer:
+                raise DeployError(f"{route} answers {answer!r}.")
     _say("both routes answer with the new configuration")
 
 
-def _call(url: str, body: object = None, tries: int = 24) -> bytes:
+def _call(url: str, body: object = None, tries: int = 24) -> Any:
+    """The JSON that it answers."""
     headers = {"Content-Type": "application/json"}
-    if key := os.environ.get("SENTIMENT_KEY"):
+    if key := os.environ.get("SENTIMENT_KEY", "").strip():
         headers["Authorization"] = f"Bearer {key}"
     data = None if body is None else json.dumps(body).encode()
     for left in reversed(range(tries)):
         try:
             request = urllib.request.Request(url, data, headers)
             with urllib.request.urlopen(request, timeout=30) as answer:
-                return bytes(answer.read())
-        except OSError as error:
+                return json.load(answer)
+        except (OSError, HTTPException, ValueError) as error:
             if not left:
                 # A new key takes a minute to get to the pods, so that a refusal too is tried again.
-                refused = isinstance(error, urllib.error.HTTPError) and error.code in (401, 403)
-                what = "refuses the key SENTIMENT_KEY" if refused else "does not answer"
+                if isinstance(error, urllib.error.HTTPError) and error.code in (401, 403):
+                    what = "refuses the key SENTIMENT_KEY"
+                else:
+                    what = "answers no JSON" if isinstance(error, ValueError) else "does not answer"
                 raise DeployError(f"{url} {what}: {error}.") from None
             time.sleep(POLL_S)
     raise AssertionError

@@ -73,7 +73,6 @@ class Graph:
         inputs: Sequence[str],
         *,
         outputs: Sequence[str] | int = 1,
-        domain: str = "",
         **attributes: object,
     ) -> list[str]:
         """Append a node; `sort` puts it in its place. Returns the names of its outputs."""
@@ -81,9 +80,7 @@ class Graph:
             [self._name(op) for _ in range(outputs)] if isinstance(outputs, int) else list(outputs)
         )
         self.nodes.append(
-            helper.make_node(
-                op, list(inputs), names, name=self._name(op), domain=domain, **attributes
-            )
+            helper.make_node(op, list(inputs), names, name=self._name(op), **attributes)
         )
         return names
 

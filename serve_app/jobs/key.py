@@ -73,7 +73,7 @@ def _revoke(options: argparse.Namespace) -> int:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Two commands at once must not lose each other's keys; the file itself is replaced."""
-    folder = os.open(path.parent, os.O_RDONLY)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield

@@ -55,7 +55,7 @@ def render(
 
     Raises:
         ManifestError: no such overlay, a variable is not set, an image's name is none, or the
-            workers are too few for the replicas.
+            workers are too few or too small for the replicas.
     """
     if overlay not in overlays():
         raise ManifestError(f"There is no overlay {overlay!r}: take {' or '.join(overlays())}.")
@@ -98,6 +98,9 @@ def workers_needed(config: Config, cpus: int, most: bool) -> int:
     Args:
         cpus: of one worker, as Ray counts them.
         most: at every deployment's largest number of replicas, or at its smallest.
+
+    Raises:
+        ManifestError: a replica needs more CPUs than a worker has.
     """
     sizes: list[float] = []
     for application in config["applications"]:
@@ -108,6 +111,11 @@ def workers_needed(config: Config, cpus: int, most: bool) -> int:
             )
             sizes += [float(deployment["ray_actor_options"]["num_cpus"])] * int(replicas)
     large = max(sizes)
+    if large > cpus:
+        raise ManifestError(
+            f"A replica of {large:g} CPUs fits on no worker of {cpus}: lower its num_cpus in"
+            " serve_config.yaml or give the workers more."
+        )
     small = [size for size in sizes if size < large]
     left = len(sizes) - len(small)
     # Any way of packing the small ones onto workers: so many of them share one.

@@ -1,5 +1,6 @@
 """What would keep `sentiment run` from starting, each in one sentence with its remedy."""
 
+import errno
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -30,7 +31,7 @@ def check(ports: Mapping[str, tuple[str, int]], cpus_needed: float, cpus: int) -
         Warnings, a sentence each.
 
     Raises:
-        NotPossibleError: a port is taken or the machine has too few CPUs.
+        NotPossibleError: a port is taken or cannot be listened on, or the machine has too few CPUs.
     """
     if cpus_needed > cpus:
         raise NotPossibleError(
@@ -75,8 +76,13 @@ def _taken(host: str, port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return True
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return True
+            raise NotPossibleError(
+                f"Nothing can listen on {host}, port {port}: {error.strerror}. Choose another host"
+                " or port (see `sentiment run --help`)."
+            ) from None
     return False
 
 

@@ -24,6 +24,8 @@ from serve_app.local_cluster import ClusterError, LocalCluster
 from serve_app.serve_config import BASE, LOCAL, ROOT, Config, least_cpus, load
 
 START_S = 180.0
+STOP_S = 10.0
+"""After so long the page is killed."""
 TELL_S = 30.0
 """After so long without an answer, and every so long again, it is said what there is instead."""
 
@@ -73,7 +75,7 @@ def _serve(
     try:
         with LocalCluster(
             config,
-            {"SENTIMENT_MODEL": str(folder), **_own_environment()},
+            {**_own_environment(), "SENTIMENT_MODEL": str(folder)},
             dashboard_port=options.dashboard_port,
             logs=True,
         ) as cluster:
@@ -93,9 +95,7 @@ def _serve(
             _say("Stopping …")
     finally:
         for process in pages:
-            process.terminate()
-        for process in pages:
-            process.wait(timeout=10)
+            _end(process)
     if not stopped.is_set():
         raise ClusterError("The page's process ended by itself; its last lines say why.")
     _say("Stopped.")
@@ -145,6 +145,15 @@ def _start_page(options: argparse.Namespace, api: str) -> "subprocess.Popen[byte
         cwd=ROOT / "ui",
         start_new_session=True,
     )
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _until(

@@ -1,8 +1,9 @@
 """`sentiment score`: label every row of files of any size with Ray Data, on all CPUs of a cluster.
 
 The way offline: the classifier that the service runs, certified on each CPU it runs on, with no
-server. Rows keep their columns and gain `prediction`, `prediction_score` and `prediction_error`.
-Files may lie in object storage; `RAY_ADDRESS` names a cluster, else one is started here.
+server. Rows keep their columns, those of CSV and TSV files as texts, and gain `prediction`,
+`prediction_score` and `prediction_error`. Files may lie in object storage; `RAY_ADDRESS` names a
+cluster, else one is started here.
 """
 
 import argparse
@@ -172,14 +173,15 @@ def score(options: argparse.Namespace) -> None:
         return
     kind = _kind_of(options.files)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    here = "RAY_ADDRESS" not in os.environ
+    here = not os.environ.get("RAY_ADDRESS")
     ray.init(
+        address="local" if here else None,
         num_cpus=preflight.cpus() + SPARE_CPUS if here else None,
         logging_level="WARNING",
         log_to_driver=False,
     )
     try:
-        require(_read(options.files, kind, options.text_column).columns(), options)
+        require(_read(options.files, kind).columns(), options)
         output.take(job)
         if options.id_column:  # what is read from here on leaves out the rows that are done
             from ray.data.checkpoint import CheckpointConfig
@@ -188,7 +190,7 @@ def score(options: argparse.Namespace) -> None:
             ray.data.DataContext.get_current().checkpoint_config = CheckpointConfig(
                 options.id_column, output.checkpoint, delete_checkpoint_on_success=False
             )
-        rows = _read(options.files, kind, options.text_column)
+        rows = _read(options.files, kind)
         processes = options.processes or _processes(int(ray.cluster_resources().get("CPU", 0)))
         start = time.monotonic()
         rows.repartition(target_num_rows_per_block=options.part_rows).map_batches(
@@ -248,7 +250,7 @@ def _kind(file: str) -> str:
     return KINDS[ending]
 
 
-def _read(files: list[str], kind: str, column: str) -> Any:
+def _read(files: list[str], kind: str) -> Any:
     """The files as a Ray data set."""
     import pyarrow as pa
     import ray.data
@@ -262,8 +264,8 @@ def _read(files: list[str], kind: str, column: str) -> Any:
         parse = csv.ParseOptions(delimiter="\t", quote_char=False)
     else:
         parse = csv.ParseOptions(newlines_in_values=True)
-    # A column of numbers is a column of texts here.
-    convert = csv.ConvertOptions(column_types={column: pa.string()})
+    # A guessed type would change what is written: "007" would be 7.
+    convert = csv.ConvertOptions(default_column_type=pa.string())
     return ray.data.read_csv(
         files, file_extensions=None, convert_options=convert, parse_options=parse
     )

@@ -55,7 +55,7 @@ def read_labelled(path: Path, labels: list[str]) -> tuple[list[str], list[int]]:
     sentences: list[str] = []
     classes: list[int] = []
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             if next(rows, None) != ["sentence", "label"]:
                 raise PrepareError(f"{path} does not start with the header sentence<TAB>label")
@@ -67,7 +67,7 @@ def read_labelled(path: Path, labels: list[str]) -> tuple[list[str], list[int]]:
                     )
                 sentences.append(row[0])
                 classes.append(index[row[1].strip()])
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise PrepareError(f"{path} cannot be read: {error}") from error
     if not sentences:
         raise PrepareError(f"{path} holds no sentence")

@@ -1,6 +1,7 @@
 """API keys: what is kept of them, and how the service follows its file."""
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -158,6 +159,42 @@ async def test_a_broken_file_leaves_the_last_keys_in_force_and_says_so(
             write(file, Records())
             assert await status() == 401
         assert (await http.get("/ready")).json()["identity"] == {"api-key": "ready"}
+
+
+def test_a_link_stays_one_and_its_target_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target, link = tmp_path / "kept" / "keys.json", tmp_path / "keys.json"
+    target.parent.mkdir()
+    write(target, Records())
+    target.chmod(0o640)
+    link.symlink_to("kept/keys.json")
+    key = create(link, capsys, "--name", "a")
+    assert link.is_symlink()
+    assert KeyFile(target).client(key).id == "key:a"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+@pytest.mark.system
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_new_file_belongs_to_whom_the_old_one_did(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "keys.json"
+    write(file, Records())
+    os.chown(file, 1, 2)
+    create(file, capsys, "--name", "a")
+    assert (file.stat().st_uid, file.stat().st_gid) == (1, 2)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    before = file.read_bytes()
+    monkeypatch.setattr(os, "chown", refuse)
+    assert main(["create", "--file", str(file), "--name", "b"]) == 1
+    assert "belongs to user 1 and group 2, to whom" in capsys.readouterr().err
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_two_keys_of_one_hash_prefix_are_told_apart(tmp_path: Path) -> None:

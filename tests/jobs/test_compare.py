@@ -1,12 +1,14 @@
 """`sentiment compare`: what it measures, what it advises, and how it refuses."""
 
+import csv
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from serve_app.jobs.compare import Way, main, mcnemar, verdict
+from serve_app.jobs.compare import CompareError, Way, main, mcnemar, read, verdict
 
 TEXTS = ["the film was very good", "a bad film", "it is great and awful", "not good", "to this"]
 TORCH = Way("transformers", "fp32", True, 0.9, 1.0, 0, 0.0, 0.0, 0.0, 8.0, 9.0, [])
@@ -80,6 +82,41 @@ def test_what_is_not_certified_is_not_advised() -> None:
 )
 def test_mcnemar(first: int, second: int, p: float) -> None:
     assert mcnemar(first, second) == pytest.approx(p)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "dev.csv"
+    path.write_text("sentence,label\nfine,1\n", encoding="utf-8-sig")
+    assert read(path, "sentence", "label", ["NO", "YES"]).texts == ["fine"]
+
+
+@pytest.fixture
+def _usual_field_limit() -> Iterator[None]:
+    """Others of this process have raised it."""
+    before = csv.field_size_limit(131_072)
+    yield
+    csv.field_size_limit(before)
+
+
+@pytest.mark.usefixtures("_usual_field_limit")
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("short.csv", "label,sentence\n1,fine\n0\n", "row 2 has no 'sentence'"),
+        ("short.tsv", "sentence\tlabel\nfine\n", "row 1 has no 'label'"),
+        ("in.ndjson", '{"sentence": "fine"}\n{"text": "bad"}\n', "row 2 has no 'sentence'"),
+        ("in.jsonl", '{"sentence": "fine"}\n["bad"]\n', "row 2 has no 'sentence'"),
+        ("list.ndjson", '["fine"]\n', "no column 'sentence'"),
+        ("long.csv", "text\nfine,1\n", "no column 'sentence', but text"),
+        ("huge.csv", f"sentence,label\n{'x' * 200_000},1\n", "cannot be read: field larger"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_a_file_with_a_fault_is_refused(name: str, content: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(CompareError, match=said):
+        read(path, "sentence", "label", ["NO", "YES"])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What keeps the service from starting is said in one sentence with its remedy."""
 
+import re
 import socket
 
 import pytest
@@ -21,6 +22,13 @@ def test_a_port_in_use_names_its_owner() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(NotPossibleError, match=rf"Port {port} \(API\) is in use by .*process"):
             check({"API": ("127.0.0.1", port)}, cpus_needed=1, cpus=2)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "::1"])  # not of this machine; no IPv4
+def test_a_host_that_cannot_be_listened_on_is_named(host: str) -> None:
+    says = rf"listen on {re.escape(host)}, port 8000: [A-Z][\w ]+\. Choose another host"
+    with pytest.raises(NotPossibleError, match=says):
+        check({"API": (host, 8000)}, cpus_needed=1, cpus=2)
 
 
 def test_too_few_cpus_are_said_with_the_remedy() -> None:

@@ -1,5 +1,8 @@
 """What `sentiment run` prepares; how it serves is in tests/integration."""
 
+import signal
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -41,6 +44,39 @@ def test_sigterm_ends_the_preparation_too(
         run._prepare(run._parser().parse_args([f"--model={model}"]), stopped)
     stopping.join()
     assert not [path for path in tmp_path.iterdir() if path.is_dir()], "what was half-written goes"
+
+
+def test_the_model_that_was_asked_for_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTIMENT_MODEL", "another")
+    found: dict[str, str] = {}
+
+    def cluster(_: object, environment: dict[str, str], **__: object) -> None:
+        found.update(environment)
+        raise ClusterError("No further.")
+
+    monkeypatch.setattr(run, "LocalCluster", cluster)
+    with pytest.raises(ClusterError, match="No further"):
+        run._serve(run._parser().parse_args([]), {}, tmp_path, False, 0.0, threading.Event())
+    assert found["SENTIMENT_MODEL"] == str(tmp_path)
+
+
+DEAF = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_page_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "STOP_S", 0.1)
+    with subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE) as page:
+        assert page.stdout is not None
+        page.stdout.readline()
+        run._end(page)
+        assert page.returncode == -signal.SIGKILL
 
 
 class _NotReady(BaseHTTPRequestHandler):

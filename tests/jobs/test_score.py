@@ -18,7 +18,7 @@ from serve_app.engine.batcher import Budget
 from serve_app.engine.loading import load
 from serve_app.engine.postprocess import apply
 from serve_app.jobs.output import ERROR, LABEL, SCORE, ScoreError
-from serve_app.jobs.score import neighbours, parser, require
+from serve_app.jobs.score import neighbours, parser, require, score
 from tests.jobs.conftest import ROOT
 
 ALONE = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
@@ -62,7 +62,8 @@ def expected(prepared: Path, backend: str, given: list[str]) -> pd.DataFrame:
 
 def test_csv_in_parquet_out_with_a_fault_in_its_place(prepared: Path, tmp_path: Path) -> None:
     given = texts(40)
-    frame = pd.DataFrame({"id": range(40), "review": given, "stars": 5})
+    ids = [f"{number:03}" for number in range(40)]
+    frame = pd.DataFrame({"id": ids, "review": given, "stars": 5})
     frame.loc[7, "review"] = "  "
     frame.loc[8, "review"] = "12"
     frame.to_csv(tmp_path / "in.csv", index=False)
@@ -75,6 +76,8 @@ def test_csv_in_parquet_out_with_a_fault_in_its_place(prepared: Path, tmp_path: 
     rows = scored(output).sort_values("id", ignore_index=True)
     assert list(rows.columns) == ["id", "review", "stars", LABEL, SCORE, ERROR]
     assert rows["review"].tolist() == frame["review"].tolist()
+    assert rows["id"].tolist() == ids
+    assert rows["stars"].tolist() == ["5"] * 40
     bad = rows.loc[7]
     assert "blank" in bad[ERROR]
     assert bad[[LABEL, SCORE]].isna().all()
@@ -105,7 +108,8 @@ sys.exit(score.main(sys.argv[1:]))
 def test_a_job_stopped_at_its_very_end_goes_on_and_has_every_row_once(
     prepared: Path, tmp_path: Path
 ) -> None:
-    frame = pd.DataFrame({"id": range(60), "input": texts(60)})
+    ids = [*map(str, range(30)), *(f"0{number}" for number in range(30))]  # "7" is not "07"
+    frame = pd.DataFrame({"id": ids, "input": texts(60)})
     frame.loc[55, "input"] = " "  # a part with an error among some without
     frame.to_csv(tmp_path / "in.csv", index=False)
     output = tmp_path / "out"
@@ -122,7 +126,7 @@ def test_a_job_stopped_at_its_very_end_goes_on_and_has_every_row_once(
     assert "is done: 60 rows, 1 with errors" in said
     assert not (output / "_checkpoint").exists()
     rows = pd.read_parquet(output)
-    assert sorted(rows["id"]) == list(range(60))
+    assert sorted(rows["id"]) == sorted(ids)
     assert rows[ERROR].notna().sum() == 1
 
 
@@ -190,6 +194,37 @@ def test_a_refusal_is_one_sentence_and_leaves_nothing(prepared: Path, tmp_path: 
         assert last.startswith("sentiment: ")
         assert last.endswith(says)
         assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("cluster", "address"), [(None, "local"), ("", "local"), ("10.0.0.1:6379", None)]
+)
+def test_a_ray_of_its_own_unless_a_cluster_is_named(
+    cluster: str | None,
+    address: str | None,
+    prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import ray
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if cluster is not None:
+        monkeypatch.setenv("RAY_ADDRESS", cluster)
+    given: dict[str, object] = {}
+
+    def init(**options: object) -> None:
+        given.update(options)
+        raise ScoreError("No further.")
+
+    monkeypatch.setattr(ray, "init", init)
+    path = tmp_path / "in.csv"
+    path.touch()
+    arguments = [str(path), "--output", str(tmp_path / "out"), "--model", str(prepared)]
+    with pytest.raises(ScoreError, match="No further"):
+        score(parser().parse_args(arguments))
+    assert given["address"] == address
+    assert (given["num_cpus"] is None) == (address is None)
 
 
 def test_neighbours_hold_every_text_once_within_the_budget() -> None:

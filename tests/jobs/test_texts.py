@@ -1,5 +1,7 @@
 """The fixed texts, the golden ones, and labelled files."""
 
+import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,15 @@ def test_labels_are_numbers_or_names(tmp_path: Path) -> None:
     assert read_labelled(path, ["NEGATIVE", "POSITIVE"]) == (['fine "as it is', "bad"], [1, 0])
 
 
+@pytest.fixture
+def _usual_field_limit() -> Iterator[None]:
+    """Others of this process have raised it."""
+    before = csv.field_size_limit(131_072)
+    yield
+    csv.field_size_limit(before)
+
+
+@pytest.mark.usefixtures("_usual_field_limit")
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -45,6 +56,7 @@ def test_labels_are_numbers_or_names(tmp_path: Path) -> None:
         (b"sentence\tlabel\nfine\tGOOD\n", "line 2: expected a sentence, a tab and one of NO, YES"),
         (b"sentence\tlabel\n \t1\n", "line 2"),
         (b"sentence\tlabel\n\xff\t1\n", "cannot be read"),
+        pytest.param(b"sentence\tlabel\n" + b"x" * 200_000 + b"\t1\n", "cannot be read", id="huge"),
     ],
 )
 def test_a_file_that_cannot_be_understood_is_refused(
@@ -55,6 +67,12 @@ def test_a_file_that_cannot_be_understood_is_refused(
 
     with pytest.raises(PrepareError, match=message):
         read_labelled(path, ["NO", "YES"])
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
+    path = tmp_path / "labelled.tsv"
+    path.write_text("sentence\tlabel\nfine\t1\n", encoding="utf-8-sig")
+    assert read_labelled(path, ["NO", "YES"]) == (["fine"], [1])
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tests.listening import listening
 from tests.manifests.conftest import ACCOUNT, IMAGES
 
 ABSENT = f"example.com/absent@sha256:{'0' * 64}"
+PAGE = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "page", "uid": "u"}}
 KUBECTL = f"""#!{sys.executable}
 import json, os, pathlib, re, sys
 KIND, NAME = r"(?m)^kind: (\\S+)", r"(?m)^  name: (\\S+)"
@@ -236,6 +237,9 @@ def test_stops_before_anything_changes(
             f"There is no image {ABSENT}, or it cannot be seen from here: ",
         ),
         (["eks", "--serve", "example.com/serve:1", "--page", "example.com/p:1"], "by digest"),
+        (["eks", "--address", "api.example.com"], "ADDRESS is 'api.example.com': write it as http"),
+        (["eks", "--address", "https://"], "ADDRESS is 'https://': write it as http"),
+        (["eks", "--page-address", "page.example.com"], "PAGE_ADDRESS is 'page.example.com': "),
     ],
 )
 def test_stops_at_a_wrong_name(
@@ -318,15 +322,80 @@ def test_a_key_that_is_refused_is_told(
     assert "refuses the key SENTIMENT_KEY" in capsys.readouterr().err
 
 
+class Html(Deployed):
+    def answer(self, _: object) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>")
+
+
+class NoHttp(Deployed):
+    def answer(self, _: object) -> None:
+        self.wfile.write(b"220 mail.example.com\r\n")
+
+
+class Listed(Deployed):
+    """Its configuration is a list."""
+
+    def answer(self, body: object) -> None:
+        super().answer(["a list"] if isinstance(body, dict) else body)
+
+
+class Named(Deployed):
+    """Its answer is no list."""
+
+    def answer(self, body: object) -> None:
+        super().answer(body[0] if isinstance(body, list) else body)
+
+
+@pytest.mark.parametrize(
+    ("handler", "sentence"),
+    [
+        (Html, "/info answers no JSON"),
+        (NoHttp, "/info does not answer: 220 mail.example.com"),
+        (Listed, "/info shows the configuration ['a list']"),
+        (Named, "/transformers/infer answers {'label': 'POSITIVE', "),
+    ],
+)
+def test_goes_back_when_it_answers_something_else(
+    cluster: Cluster,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    handler: type[Deployed],
+    sentence: str,
+) -> None:
+    monkeypatch.setattr(Deployed, "hash", hash_of(serve_config("eks")))
+    with listening(handler) as address:
+        assert run("--part", "scaling", "--address", address) == 1
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "Rolled back: what ran before runs again" in said
+
+
+@pytest.mark.parametrize("part", ["scaling", "page"])
+def test_both_faults_are_told_where_going_back_fails_too(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str], part: str
+) -> None:
+    cluster.state |= {"fails": ["apply"], "deployment/page": PAGE}
+    cluster.write()
+    assert run("--part", part) == 1
+    fault = "error: the server says no"
+    assert f"{fault} Rolling back failed too: {fault}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("fails", ["exec", "run"])
 def test_page_goes_back_when_it_does_not_answer(
     cluster: Cluster, capsys: pytest.CaptureFixture[str], fails: str
 ) -> None:
-    cluster.state |= {"fails": [fails], "deployment/page": {"kind": "Deployment"}}
+    cluster.state |= {"fails": [fails], "deployment/page": PAGE}
     cluster.write()
     assert run("--part", "page", "--page-address", "https://page.example.com") == 1
-    assert "The page does not come up: error: the server says no" in capsys.readouterr().err
-    assert cluster.changes()[-1][0][:3] == ["rollout", "undo", "deployment/page"]
+    said = capsys.readouterr().err
+    assert "The page does not come up: error: the server says no Rolled back" in said
+    *_, (words, restored), (waited, _) = cluster.changes()
+    assert words[0] == "apply"
+    assert restored == [{**PAGE, "metadata": {"name": "page"}}]
+    assert waited[:3] == ["rollout", "status", "deployment/page"]
 
 
 def test_a_first_page_has_nothing_to_go_back_to(
@@ -336,7 +405,7 @@ def test_a_first_page_has_nothing_to_go_back_to(
     cluster.write()
     assert run("--part", "page") == 1
     assert "nothing before" in capsys.readouterr().err
-    assert "undo" not in str(cluster.changes())
+    assert [words[0] for words, _ in cluster.changes()] == ["apply", "rollout", "exec"]
 
 
 def test_secrets_are_those_that_the_manifests_name() -> None:

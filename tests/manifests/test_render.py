@@ -113,6 +113,14 @@ def test_refuses_too_little_capacity(monkeypatch: pytest.MonkeyPatch) -> None:
         render("eks", IMAGES, ACCOUNT)
 
 
+def test_refuses_a_replica_that_fits_on_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = module.serve_config("eks")
+    config["applications"][0]["deployments"][1]["ray_actor_options"]["num_cpus"] = 8
+    monkeypatch.setattr(module, "serve_config", lambda overlay: config)
+    with pytest.raises(ManifestError, match="replica of 8 CPUs fits on no worker of 7: lower"):
+        render("eks", IMAGES, ACCOUNT)
+
+
 def test_command_writes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "made" / "local.yaml"
     assert main(["local", "--serve", "a/b:1", "--output", str(output)]) == 0
