@@ -151,6 +151,8 @@ class Info(_Lenient):
 class Replica(_Lenient):
     id: str
     node: str | None = None
+    texts: int = 0
+    """In hand, whichever ingress they came from."""
     certificate: Certificate | None = None
 
 
@@ -184,3 +186,11 @@ class Scored:
     label: str | None = None
     score: float | None = None
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The last line of a stream's answer."""
+
+    truncated: int = 0
+    """Texts that were longer than the model reads."""

@@ -11,7 +11,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import ProtocolError
 
 from ui import wire
-from ui.answers import Answer, Backend, Cluster, Info, Readiness, Scored
+from ui.answers import Answer, Backend, Cluster, Info, Readiness, Scored, Summary
 from ui.errors import (
     NotThereError,
     ServiceError,
@@ -121,8 +121,10 @@ class Client:
         # Where all backends answer it is something else, which the service's own refusal names.
         return Readiness(ready=False, missing=missing, starting=not backends or bool(missing))
 
-    def stream(self, backend: Backend, rows: Iterable[tuple[int, str]]) -> Iterator[Scored]:
-        """Send numbered texts as NDJSON; yield their answers as they come.
+    def stream(
+        self, backend: Backend, rows: Iterable[tuple[int, str]]
+    ) -> Iterator[Scored | Summary]:
+        """Send numbered texts as NDJSON; yield their answers as they come, then a summary.
 
         The service answers in order, so whoever catches an error here knows where to go on.
         """
@@ -135,10 +137,7 @@ class Client:
             stream=True,
         )
         with response:
-            for line in lines(response):
-                scored = wire.scored(line)
-                if scored is not None:
-                    yield scored
+            yield from map(wire.scored, lines(response))
 
     def diagnose(self, error: ServiceError) -> ServiceError:
         """Tell a service that is starting from one that is broken, busy or somewhere else.

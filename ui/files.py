@@ -25,8 +25,9 @@ MIME: dict[Format, str] = {
     "ndjson": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
 }
-UNPACKED_LIMIT = 1_000_000_000
-"""Bytes a Parquet file may hold unpacked; small files can hold very much."""
+UNPACKED_LIMIT = 200_000_000
+"""Bytes a Parquet file may hold unpacked: small files can hold very much, and the page has a
+gigabyte for all who use it."""
 
 _TEXT_NAMES = ("text", "input", "sentence", "review", "content", "comment", "body", "message")
 _LABEL_NAMES = ("label", "sentiment", "class", "target", "category", "y")
@@ -67,7 +68,7 @@ def _separated(kind: Format, content: bytes, max_rows: int) -> pd.DataFrame:
     try:
         frame = pd.read_csv(
             io.BytesIO(content),
-            sep="\t" if kind == "tsv" else _separator(content),
+            sep="\t" if kind == "tsv" else separator(content),
             # A TSV has no quoting: a quotation mark in it is a quotation mark.
             quoting=3 if kind == "tsv" else 0,
             dtype=str,
@@ -88,8 +89,8 @@ def _separated(kind: Format, content: bytes, max_rows: int) -> pd.DataFrame:
     return frame
 
 
-def _separator(content: bytes) -> str:
-    """Spreadsheets of some countries part the columns of a CSV with semicolons."""
+def separator(content: bytes) -> str:
+    """Tell what parts a CSV's columns: spreadsheets of some countries take semicolons."""
     header = content.split(b"\n", 1)[0]
     return ";" if b";" in header and b"," not in header else ","
 
@@ -105,10 +106,17 @@ def _ndjson(content: bytes, max_rows: int) -> pd.DataFrame:
             raise FileError(f"Line {number} is no JSON.") from error
         if not isinstance(row, dict):
             raise FileError(f"Line {number} is no JSON object.")
-        rows.append(row)
+        rows.append(_whole(row) if "\\ud" in line.casefold() else row)
         if len(rows) > max_rows:
             break
     return pd.DataFrame(rows)
+
+
+def _whole(row: dict[str, object]) -> dict[str, object]:
+    """Put a question mark for half a character, as what cuts texts within an emoji leaves one."""
+    text = json.dumps(row, ensure_ascii=False).encode("utf-8", "replace")
+    whole: dict[str, object] = json.loads(text)
+    return whole
 
 
 def _parquet(content: bytes, max_rows: int) -> pd.DataFrame:
@@ -119,7 +127,10 @@ def _parquet(content: bytes, max_rows: int) -> pd.DataFrame:
         if about.num_rows > max_rows:
             raise FileError(f"The file has more than {max_rows:,} rows.")
         if unpacked > UNPACKED_LIMIT:
-            raise FileError(f"The file unpacks to {unpacked / 1e9:.1f} GB.")
+            raise FileError(
+                f"The file unpacks to {unpacked / 1e6:,.0f} MB; the page takes "
+                f"{UNPACKED_LIMIT / 1e6:.0f}. Send it past the page, as below."
+            )
         frame: pd.DataFrame = file.read().to_pandas()
         # An index that has a name is a column like the others, and one without says nothing.
         named = [n for n in frame.index.names if n is not None and n not in frame.columns]

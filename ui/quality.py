@@ -19,11 +19,15 @@ class Quality:
 def matched(given: Sequence[object], labels: Sequence[str]) -> list[str | None]:
     """Bring a file's labels to the model's: by name, or numbers by the model's own order."""
     names = {label.casefold(): label for label in labels}
-    texts = ["" if value is None else str(value).strip() for value in given]
+    missing = (value is None or value != value for value in given)  # NaN is not equal to itself
+    texts = ["" if no else str(value).strip() for value, no in zip(given, missing, strict=True)]
     named = [names.get(text.casefold()) for text in texts]
     if any(named):
         return named
-    return [_numbered(text, labels) for text in texts]
+    numbered = [_numbered(text, labels) for text in texts]
+    # One that is no class's number, and the others may be counted from 1, or be no labels at all.
+    sure = all(label is not None for text, label in zip(texts, numbered, strict=True) if text)
+    return numbered if sure else [None] * len(texts)
 
 
 def _numbered(text: str, labels: Sequence[str]) -> str | None:

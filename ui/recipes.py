@@ -16,12 +16,17 @@ def curl(
     column: str,
     *,
     with_key: bool,
+    separator: str = ",",
 ) -> str:
-    """Give the lines for a file as it is; formats the route does not take are turned first."""
+    """Give the lines for a file as it is; formats the route does not take are turned first.
+
+    Args:
+        separator: of a CSV's columns.
+    """
     lines = []
-    if kind in ("tsv", "parquet"):
-        lines.append(_turned(name, kind))
-        name, kind = _csv_name(name), "csv"
+    if kind in ("tsv", "parquet") or separator != ",":
+        lines.append(_turned(name, kind, separator))
+        name, kind = _csv_name(name, kind), "csv"
     elif kind == "ndjson" and column != "input":
         source, name = name, f"{_stem(name)}.input.ndjson"
         picked = shlex.quote(f"{{input: .[{_json(column)}]}}")
@@ -38,13 +43,14 @@ def curl(
     return "\n".join([*lines, " \\\n  ".join(parts)])
 
 
-def _turned(name: str, kind: Format) -> str:
-    reader = (
-        f"pd.read_csv({name!r}, sep='\\t', quoting=3, dtype=str)"
-        if kind == "tsv"
-        else f"pd.read_parquet({name!r})"
-    )
-    code = f"import pandas as pd; {reader}.to_csv({_csv_name(name)!r}, index=False)"
+def _turned(name: str, kind: Format, separator: str) -> str:
+    as_text = "dtype=str, keep_default_na=False"
+    reader = {
+        "tsv": f"pd.read_csv({name!r}, sep='\\t', quoting=3, {as_text})",
+        "csv": f"pd.read_csv({name!r}, sep={separator!r}, {as_text})",
+        "parquet": f"pd.read_parquet({name!r})",
+    }[kind]
+    code = f"import pandas as pd; {reader}.to_csv({_csv_name(name, kind)!r}, index=False)"
     return f"python -c {shlex.quote(code)}"
 
 
@@ -52,8 +58,8 @@ def _stem(name: str) -> str:
     return name.rsplit(".", 1)[0]
 
 
-def _csv_name(name: str) -> str:
-    return f"{_stem(name)}.csv"
+def _csv_name(name: str, kind: Format) -> str:
+    return f"{_stem(name)}{'.commas' if kind == 'csv' else ''}.csv"
 
 
 def _json(text: str) -> str:

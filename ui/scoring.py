@@ -9,7 +9,7 @@ from functools import partial
 import pandas as pd
 
 from ui import errors
-from ui.answers import Backend, Scored
+from ui.answers import Backend, Scored, Summary
 from ui.client import Client
 from ui.errors import ServiceError, TooLargeError, UnreachableError
 from ui.work import Work, together
@@ -34,6 +34,7 @@ class Progress:
 
     total: int
     rows: dict[int, Scored] = field(default_factory=dict)
+    truncated: int = 0
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None
     stopped_by: ServiceError | None = None
@@ -117,6 +118,9 @@ class ScoreRun(Work):
         """Send the rows after the last one done, up to before `end`."""
         asked = ((row, self._texts[row]) for row in range(side.done, end))
         for scored in self._client.stream(backend, asked):
+            if isinstance(scored, Summary):
+                side.truncated += scored.truncated
+                continue
             if scored.id != side.done:
                 raise ServiceError("The service's answers do not match the rows it was sent.")
             side.take(scored, time.monotonic())
@@ -141,9 +145,11 @@ def joined(frame: pd.DataFrame, sides: dict[Backend, Progress]) -> pd.DataFrame:
         rows = [side.rows.get(number) for number in range(len(frame))]
         columns[f"{backend}_label"] = [r.label if r else None for r in rows]
         columns[f"{backend}_score"] = [r.score if r else None for r in rows]
-        if any(r and r.error for r in rows):
-            columns[f"{backend}_error"] = [r.error if r else None for r in rows]
+        columns[f"{backend}_error"] = [r.error if r else None for r in rows]
     taken = frame.drop(columns=[name for name in columns if name in frame.columns])
+    for backend in sides:
+        if not any(columns[f"{backend}_error"]):
+            del columns[f"{backend}_error"]
     return pd.concat([taken, pd.DataFrame(columns, index=frame.index)], axis=1)
 
 

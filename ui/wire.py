@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import requests
 from pydantic import BaseModel, ValidationError
 
-from ui.answers import Answer, Backend, Score, Scored, Timing
+from ui.answers import Answer, Backend, Score, Scored, Summary, Timing
 from ui.errors import ServiceError, from_problem
 
 _READY_WORDS = (True, "ok", "ready", "healthy", "running")
@@ -67,8 +67,8 @@ def _number(header: str | None) -> int | None:
     return int(header) if header and header.isdecimal() else None
 
 
-def scored(line: bytes) -> Scored | None:
-    """Read a line of a stream; the summary at the end is no row.
+def scored(line: bytes) -> Scored | Summary:
+    """Read a line of a stream; the last one is the summary.
 
     Raises:
         ServiceError: why the service ended the stream there, or the line is none of a stream.
@@ -78,9 +78,9 @@ def scored(line: bytes) -> Scored | None:
         if "summary" in row:
             if "error" in row:
                 raise from_problem(row["error"])
-            return None
+            return Summary(int(row["summary"].get("truncated", 0)))
         if "error" in row:
             return Scored(int(row["id"]), error=str(row["error"]))
         return Scored(int(row["id"]), label=str(row["label"]), score=float(row["score"]))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ServiceError("The service sent a line the page does not understand.") from error

@@ -220,7 +220,8 @@ class StandIn:
                         self.wfile.write(b'{"id": ')
                         return
                     self._line(self._scored(row))
-                self._line({"summary": {"rows": len(body.splitlines()), "errors": 0}})
+                rows = len(body.splitlines())
+                self._line({"summary": {"rows": rows, "errors": 0, "truncated": 1}})
 
             def _scored(self, row: dict[str, Any]) -> dict[str, Any]:
                 if not str(row["input"]).strip():

@@ -63,7 +63,7 @@ def test_a_quota_counts_down_and_lets_go_by_itself(
     browser: "Browser", ill_url: str, ill: list[StandIn]
 ) -> None:
     refusal = Refusal(
-        429, {"title": "Too many", "detail": "60 texts a minute."}, {"Retry-After": "2"}
+        429, {"title": "Too many", "detail": "60 texts a minute."}, {"Retry-After": "6"}
     )
     ill[-1].refuse.update({"/onnx": refusal, "/transformers": refusal})
     with opened(browser, ill_url) as page:

@@ -8,7 +8,7 @@ import requests
 
 from tests.ui.stand_in import Refusal, StandIn
 from ui import errors
-from ui.answers import Timing
+from ui.answers import Scored, Summary, Timing
 from ui.client import Client
 from ui.settings import Settings
 
@@ -216,15 +216,19 @@ def test_a_service_in_the_middle_of_starting_is_told_from_a_broken_one(
 
 
 def test_a_stream_yields_rows_and_says_what_was_wrong_with_one(client: Client) -> None:
-    rows = list(client.stream("onnx", [(5, "good"), (6, " "), (7, "é \ud83d\ude00")]))
-    assert [(r.id, r.label) for r in rows] == [(5, "POSITIVE"), (6, None), (7, "NEGATIVE")]
-    assert rows[1].error == "input: empty text"
+    *rows, summary = client.stream("onnx", [(5, "good"), (6, " "), (7, "é \ud83d\ude00")])
+    assert rows == [
+        Scored(5, "POSITIVE", 0.9),
+        Scored(6, error="input: empty text"),
+        Scored(7, "NEGATIVE", 0.8),
+    ]
+    assert summary == Summary(truncated=1)
 
 
 def test_a_stream_that_breaks_off_gives_what_came_before(client: Client, stand_in: StandIn) -> None:
     stand_in.break_after = 2
     rows = client.stream("onnx", [(n, "good") for n in range(4)])
-    assert [next(rows).id, next(rows).id] == [0, 1]
+    assert [next(rows), next(rows)] == [Scored(n, "POSITIVE", 0.9) for n in (0, 1)]
     with pytest.raises(errors.ServiceError):
         next(rows)
 

@@ -10,7 +10,7 @@ import uvicorn
 
 from tests.api.world import World
 from ui import errors
-from ui.answers import BACKENDS, Backend
+from ui.answers import BACKENDS, Backend, Scored, Summary
 from ui.client import Client
 from ui.settings import Settings
 
@@ -74,15 +74,21 @@ def test_what_is_served(api: Client) -> None:
     assert api.cluster().deployments == {}
 
 
+def scored(api: Client, texts: list[tuple[int, str]]) -> list[Scored]:
+    *rows, summary = api.stream("onnx", texts)
+    assert summary == Summary(truncated=0)
+    return [row for row in rows if isinstance(row, Scored)]
+
+
 def test_rows_in_their_order(api: Client, world: World) -> None:
     texts = [(number, "x" * (number % 7 + 1)) for number in range(3, 300)]
-    rows = list(api.stream("onnx", texts))
+    rows = scored(api, texts)
     assert [row.id for row in rows] == [number for number, _ in texts]
     assert rows[0].score == pytest.approx(world.score("x" * 4), abs=1e-6)
 
 
 def test_a_row_that_is_no_text(api: Client) -> None:
-    first, second, third = api.stream("onnx", [(0, "good"), (1, "  "), (2, "good")])
+    first, second, third = scored(api, [(0, "good"), (1, "  "), (2, "good")])
     assert second.error
     assert (first.error, third.error) == (None, None)
 

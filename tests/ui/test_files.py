@@ -23,6 +23,12 @@ def test_a_quotation_mark_in_a_tsv_is_one() -> None:
     assert frame["sentence"].tolist() == ['" so', 'the end "']
 
 
+def test_half_a_character_becomes_a_question_mark() -> None:
+    content = rb'{"text": "fine \ud83d"}' + b"\n" + rb'{"text": "fine \ud83d\ude00"}'
+    frame = files.read("a.ndjson", content, 10)
+    assert frame["text"].tolist() == ["fine ?", "fine \U0001f600"]
+
+
 def test_ndjson_and_parquet() -> None:
     frame = files.read("a.jsonl", b'{"text": "a", "n": 1}\n\n{"text": null}\n', 10)
     assert files.texts(frame, "text") == ["a", ""]

@@ -1,4 +1,7 @@
 import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +37,22 @@ def test_other_formats_become_csv_first(kind: Format, name: str) -> None:
     written = line(kind, name, "text")
     assert written.startswith("python -c ")
     assert "-T a.csv" in written
+
+
+def test_a_csv_with_semicolons_gets_commas_and_keeps_its_cells(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text;label\nN/A;1\n", encoding="utf-8")
+    written = curl("http://api:8000", "onnx", "a.csv", "csv", "text", with_key=False, separator=";")
+    turn, send = written.split("\n", 1)
+    subprocess.run([sys.executable, *shlex.split(turn)[1:]], cwd=tmp_path, check=True)
+    assert (tmp_path / "a.commas.csv").read_text(encoding="utf-8") == "text,label\nN/A,1\n"
+    assert "-T a.commas.csv" in send
+
+
+def test_a_tsv_keeps_its_cells(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("text\tlabel\nNA\t1\n", encoding="utf-8")
+    turn = line("tsv", "a.tsv", "text").split("\n", 1)[0]
+    subprocess.run([sys.executable, *shlex.split(turn)[1:]], cwd=tmp_path, check=True)
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == "text,label\nNA,1\n"
 
 
 def test_a_name_cannot_become_a_command() -> None:

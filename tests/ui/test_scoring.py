@@ -6,7 +6,7 @@ import pytest
 
 from tests.ui.stand_in import Refusal, StandIn
 from ui import errors, scoring
-from ui.answers import BACKENDS, Scored
+from ui.answers import BACKENDS, Scored, Summary
 from ui.client import Client
 from ui.scoring import Progress, ScoreRun, disagreements_first, joined
 
@@ -67,7 +67,7 @@ def test_a_refusal_that_passes_is_waited_for_and_patience_ends(
 def test_what_was_scored_before_an_error_stays(client: Client, stand_in: StandIn) -> None:
     stream = client.stream
 
-    def then_refused(backend, rows) -> Iterator[Scored]:  # type: ignore[no-untyped-def]
+    def then_refused(backend, rows) -> Iterator[Scored | Summary]:  # type: ignore[no-untyped-def]
         yield from stream(backend, rows)
         stand_in.refuse["/onnx/stream"] = Refusal(403)
 
@@ -83,7 +83,7 @@ def test_what_was_scored_before_an_error_stays(client: Client, stand_in: StandIn
 def test_a_body_too_large_is_halved_down_to_the_row(client: Client, stand_in: StandIn) -> None:
     stream = client.stream
 
-    def small_only(backend, rows) -> Iterator[Scored]:  # type: ignore[no-untyped-def]
+    def small_only(backend, rows) -> Iterator[Scored | Summary]:  # type: ignore[no-untyped-def]
         asked = list(rows)
         if len(asked) > 2 or asked[0][1] == "great":
             raise errors.TooLargeError(status=413)
@@ -108,7 +108,7 @@ def test_a_cancelled_run_keeps_what_it_has(client: Client, stand_in: StandIn) ->
     stand_in.hold = threading.Event()
     first, stream = threading.Event(), client.stream
 
-    def noticed(backend, rows) -> Iterator[Scored]:  # type: ignore[no-untyped-def]
+    def noticed(backend, rows) -> Iterator[Scored | Summary]:  # type: ignore[no-untyped-def]
         for row in stream(backend, rows):
             first.set()
             yield row
@@ -134,6 +134,18 @@ def test_the_files_own_columns_of_the_same_name_give_way() -> None:
     frame = pd.DataFrame({"text": ["a"], "onnx_label": ["old"]})
     side = Progress(1, {0: Scored(0, "NEW", 0.9)})
     assert joined(frame, {"onnx": side})["onnx_label"].tolist() == ["NEW"]
+
+
+def test_an_error_of_an_earlier_run_does_not_stay_beside_the_new_label() -> None:
+    frame = pd.DataFrame({"text": ["a"], "onnx_error": ["old"], "transformers_label": ["own"]})
+    found = joined(frame, {"onnx": Progress(1, {0: Scored(0, "NEW", 0.9)})})
+    assert found.columns.tolist() == ["text", "transformers_label", "onnx_label", "onnx_score"]
+
+
+def test_texts_that_were_cut_are_counted(client: Client) -> None:
+    run = ScoreRun(client, TEXTS, ["onnx"], rows_per_request=3).start()
+    assert run.join(20)
+    assert run.sides["onnx"].truncated == 3  # one a call
 
 
 def test_disagreements_come_first_and_the_surest_of_them_before() -> None:

@@ -1,5 +1,6 @@
 """A scored file: how it ended, how the backends differ, and how well labels were met."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,11 @@ def ending(run: ScoreRun) -> None:
                 f"{NAMES[backend]}: {count(side.done)} of {count(side.total)} rows in "
                 f"{duration(side.seconds)}, {count(side.rate)} a second."
             )
+        if side.truncated:
+            st.caption(
+                f"{NAMES[backend]}: {count(side.truncated)} texts are longer than the model reads; "
+                "their ends were left out."
+            )
 
 
 def results(page: Frame, scoring: Scoring) -> None:
@@ -66,14 +72,15 @@ def results(page: Frame, scoring: Scoring) -> None:
     if scoring.labels is not None:
         _judged(page, scoring.table[scoring.labels].tolist(), sides)
     st.subheader("Rows, disagreements first", anchor=False)
-    st.dataframe(rows.head(SHOWN_ROWS), hide_index=True, column_config=_columns())
+    st.dataframe(rows.head(SHOWN_ROWS), hide_index=True, column_config=_columns(sides))
     if len(rows) > SHOWN_ROWS:
         st.caption(f"The first {count(SHOWN_ROWS)} rows; the download has all of them.")
 
 
-def _columns() -> dict[str, Any]:
+def _columns(sides: Iterable[Backend]) -> dict[str, Any]:
+    """Title what was scored now; a file may bring columns of an earlier run."""
     names: dict[str, Any] = {}
-    for backend in BACKENDS:
+    for backend in sides:
         names[f"{backend}_label"] = NAMES[backend]
         names[f"{backend}_score"] = st.column_config.NumberColumn("score", format="%.4f")
         names[f"{backend}_error"] = f"{NAMES[backend]}: error"

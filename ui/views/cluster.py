@@ -12,6 +12,8 @@ from ui.errors import ForbiddenError, NotThereError, ServiceError
 from ui.frame import Frame
 from ui.words import count, escaped
 
+OWN = "Not yet answered, of the ingress replica that was asked; where there are several, ask again."
+
 
 def main() -> None:
     page = frame.page("Cluster", "The replicas of each backend, and the load they answer to.")
@@ -77,8 +79,14 @@ def _now(deployments: Mapping[str, Deployment]) -> None:
             st.subheader(escaped(charts.name_of(name)), anchor=False)
             with st.container(horizontal=True, gap="medium"):
                 st.metric("Running", f"{found.running} of {found.target}", width="content")
-                st.metric("Waiting texts", count(found.waiting_texts), width="content")
-                st.metric("Requests", count(found.ongoing_requests), width="content")
+                st.metric(
+                    "In the replicas",
+                    count(sum(replica.texts for replica in found.replicas)),
+                    width="content",
+                    help="Texts that the replicas have in hand, of all ingress replicas.",
+                )
+                st.metric("Waiting texts", count(found.waiting_texts), width="content", help=OWN)
+                st.metric("Requests", count(found.ongoing_requests), width="content", help=OWN)
 
 
 def _certificates(cluster: Cluster) -> None:

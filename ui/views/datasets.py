@@ -43,13 +43,13 @@ def _file(page: Frame, running: bool) -> None:
         key="file",
         disabled=running,
     )
-    name, column = "reviews.csv", "text"
+    name, content, column = "reviews.csv", b"", "text"
     if uploaded is not None:
-        name = uploaded.name
-        table = _read(name, uploaded.getvalue(), settings.max_rows)
+        name, content = uploaded.name, uploaded.getvalue()
+        table = _read(name, content, settings.max_rows)
         if table is not None:
             column = _choices(page, name, table, running)
-    _past_the_page(page, name, column)
+    _past_the_page(page, name, content, column)
 
 
 def _read(name: str, content: bytes, max_rows: int) -> pd.DataFrame | None:
@@ -144,7 +144,7 @@ def _pace(side: Progress) -> str:
     return f"{done}, {count(side.rate)} a second, {duration(side.left)} left"
 
 
-def _past_the_page(page: Frame, name: str, column: str) -> None:
+def _past_the_page(page: Frame, name: str, content: bytes, column: str) -> None:
     settings = page.settings
     with st.expander("A file too large for a page", icon=":material/terminal:"):
         st.write(
@@ -158,7 +158,15 @@ def _past_the_page(page: Frame, name: str, column: str) -> None:
         backend: Backend = BACKENDS[1]
         with_key = settings.api_key is not None
         st.code(
-            recipes.curl(settings.people_url, backend, name, kind, column, with_key=with_key),
+            recipes.curl(
+                settings.people_url,
+                backend,
+                name,
+                kind,
+                column,
+                with_key=with_key,
+                separator=files.separator(content) if kind == "csv" else ",",
+            ),
             language="bash",
             wrap_lines=True,
         )
