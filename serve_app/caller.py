@@ -5,7 +5,11 @@ import logging
 import time
 
 from ray.exceptions import RayActorError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.exceptions import (
+    BackPressureError,
+    DeploymentUnavailableError,
+    RequestCancelledError,
+)
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.cluster import ask_replicas
@@ -43,7 +47,7 @@ class Caller:
     async def __call__(self, message: Call, dropped: Dropped) -> Reply:
         """
         Args:
-            dropped: ends the replica's work on it, where it has gone on a link.
+            dropped: ends the replica's work on it.
 
         Raises:
             BackendError: no replica answered.
@@ -58,15 +62,29 @@ class Caller:
             try:
                 if link is not None:
                     return await link.call(message, dropped)
-                reply: Reply = await self._handle.infer.remote(message)
-                return reply
+                return await self._by_handle(message, dropped)
             except (RayActorError, LinkError) as error:
                 # Ray does not retry what a replica had accepted. Inference is idempotent.
                 if attempt == ATTEMPTS - 1:
                     raise BackendError("replicas died while they had the request") from error
+            except RequestCancelledError as error:
+                raise BackendError("nobody waits for it") from error
             except (BackPressureError, DeploymentUnavailableError, RemoteError) as error:
                 raise BackendError(str(error)) from error
         raise AssertionError("unreachable")
+
+    async def _by_handle(self, message: Call, dropped: Dropped) -> Reply:
+        response = self._handle.infer.remote(message)
+
+        def drop(_: object) -> None:
+            response.cancel()
+
+        dropped.add_done_callback(drop)
+        try:
+            reply: Reply = await response
+            return reply
+        finally:
+            dropped.remove_done_callback(drop)
 
     def _look(self) -> None:
         if self._looking is None and time.monotonic() - self._looked >= LOOK_S:

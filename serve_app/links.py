@@ -32,8 +32,11 @@ SILENCE_MS = 15_000
 """A peer that acknowledges nothing for so long is gone: its machine was lost."""
 BUFFER_BYTES = 2**32 - 1
 """Of a message, whose texts the ingress bounds: another bound here would only break links."""
+LENGTH = 100_000
+"""Of a list or map, for which msgpack makes room before it has come; a call has dozens of texts."""
 STRANGER_BYTES = 4096
-"""From one who has not shown the token."""
+STRANGER_S = 10.0
+"""From one who has not shown the token, and how long one may stay."""
 
 Address = tuple[str, str, int, str]
 """A replica's name, host, port and token."""
@@ -53,7 +56,11 @@ class _Messages(asyncio.Protocol, ABC):
     def __init__(self) -> None:
         # Whatever the texts hold passes, as with Ray: it is the schema that refuses.
         self._unpacker = msgpack.Unpacker(
-            max_buffer_size=BUFFER_BYTES, strict_map_key=False, unicode_errors="surrogatepass"
+            max_buffer_size=BUFFER_BYTES,
+            max_array_len=LENGTH,
+            max_map_len=LENGTH,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
         )
         self.transport: asyncio.Transport
 
@@ -159,6 +166,15 @@ class _Guest(_Messages):
         self._door = door
         self._admitted = False
         self._strange = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        asyncio.get_running_loop().call_later(STRANGER_S, self._expect)
+
+    def _expect(self) -> None:
+        if not self._admitted and not self.transport.is_closing():
+            logger.warning("a link was refused: no token")
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

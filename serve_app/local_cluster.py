@@ -1,10 +1,11 @@
-"""A Ray cluster of one machine with the application on it: started, watched and ended as one.
+"""A Ray cluster of one machine with the application on it: started and ended as one.
 
 `sentiment run` and the integration tests use it. It deploys as KubeRay does, by the dashboard's
 REST API, so that what runs here is what the manifests carry.
 """
 
 import asyncio
+import contextlib
 import os
 import resource
 import shutil
@@ -102,13 +103,12 @@ class LocalCluster:
         environment: Mapping[str, str],
         *,
         dashboard_port: int = 8265,
-        dashboard_host: str = "127.0.0.1",
         cpus: int | None = None,
         logs: bool = True,
     ) -> None:
         self._config = config
         self._environment = dict(environment)
-        self._dashboard = (dashboard_host, dashboard_port)
+        self._dashboard_port = dashboard_port
         self._cpus = cpus
         self._logs = logs
         self._up = False
@@ -182,7 +182,8 @@ class LocalCluster:
             ray.shutdown()
             processes += [p for p in self.processes if p not in processes]
             for process in psutil.wait_procs(processes, timeout=5)[1]:
-                process.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _is_ray(self, process: psutil.Process) -> bool:
@@ -211,13 +212,13 @@ class LocalCluster:
         import ray
         from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
-        host, port = self._dashboard
+        port = self._dashboard_port
         ours = signal.getsignal(signal.SIGTERM)
         ray.init(
             address="local",
             num_cpus=self._cpus,
             include_dashboard=True,
-            dashboard_host=host,
+            dashboard_host="127.0.0.1",
             dashboard_port=port,
             object_store_memory=OBJECT_STORE_BYTES,
             log_to_driver=self._logs,

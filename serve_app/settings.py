@@ -218,6 +218,12 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def texts_per_request(self) -> int:
+        """What one request may have: more texts than a quota can never pass."""
+        quota = self.max_texts if self.quota is None else int(self.quota.split("/")[0])
+        return min(self.max_texts, quota)
+
+    @property
     def auth_modes(self) -> tuple[str, ...]:
         """The ways to identify oneself; none if all may come in."""
         return () if self.auth == "none" else tuple(self.auth.split(","))

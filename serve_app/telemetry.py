@@ -1,8 +1,8 @@
 """The service's metrics, each named and described once, exported by Ray to Prometheus.
 
-What Serve counts itself (requests by route and status, latency, replicas, ongoing calls) is not
-counted again. Events are noted in a list and given to Ray once a second, so that a request pays
-for an append.
+What Serve counts itself (latency, replicas, ongoing calls) is not counted again; requests are, by
+what Serve does not know of them: protocol and client. Events are noted in a list and given to Ray
+once a second, so that a request pays for an append.
 """
 
 import asyncio
@@ -76,13 +76,6 @@ class Telemetry(Protocol):
     def note(self, metric: Metric, value: float = 1.0, **tags: str) -> None:
         """Count, or observe, `value`."""
         ...
-
-
-class Silent:
-    """Telemetry that nobody reads, for the application outside a cluster."""
-
-    def note(self, metric: Metric, value: float = 1.0, **tags: str) -> None:
-        """Forget it."""
 
 
 class RayTelemetry:

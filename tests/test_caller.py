@@ -1,14 +1,14 @@
 """Which way a call takes, and what becomes of it when replicas die; the links are real."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Generator
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from ray.exceptions import ActorDiedError
-from ray.serve.exceptions import BackPressureError
+from ray.serve.exceptions import BackPressureError, RequestCancelledError
 
 from serve_app import caller
 from serve_app.caller import Caller
@@ -16,7 +16,7 @@ from serve_app.dispatcher import BackendError
 from serve_app.lane import Dropped
 from serve_app.links import Address, Door
 from serve_app.messages import Call, Reply
-from serve_app.telemetry import Silent
+from tests.notes import Notes
 
 CALL = Call(requests=[["word"]], ingress="i", waiting=0.0)
 
@@ -45,17 +45,37 @@ class Replica:
         return reply(self.name)
 
 
+class Response:
+    """What Ray's handle gives for a call: awaited, or cancelled."""
+
+    def __init__(self, answering: Coroutine[Any, Any, Reply]) -> None:
+        self._task = asyncio.ensure_future(answering)
+
+    def cancel(self) -> None:
+        self._task.cancel()
+
+    def __await__(self) -> Generator[Any, None, Reply]:
+        try:
+            return (yield from self._task.__await__())
+        except asyncio.CancelledError:
+            raise RequestCancelledError("the request's id") from None
+
+
 class Handle:
     """What `Caller` uses of Ray's: a call to one replica, and one to all of them."""
 
-    def __init__(self, addresses: list[Any], *answers: Reply | Exception) -> None:
+    def __init__(
+        self, addresses: list[Any], *answers: Reply | Exception | asyncio.Future[Reply]
+    ) -> None:
         self.addresses = addresses
         self.answers = list(answers)
         self.looks = 0
-        self.infer = SimpleNamespace(remote=self._infer)
+        self.infer = SimpleNamespace(remote=lambda call: Response(self._infer(call)))
 
     async def _infer(self, call: Call) -> Reply:
         answer = self.answers.pop(0)
+        if isinstance(answer, asyncio.Future):
+            return await answer
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -81,7 +101,7 @@ class Backend:
         return self.replicas[-1], await self.replicas[-1].door.open(name, "127.0.0.1")
 
     def caller(self, handle: Handle) -> Caller:
-        self.callers.append(Caller(handle, "onnx", Silent()))
+        self.callers.append(Caller(handle, "onnx", Notes()))
         return self.callers[-1]
 
 
@@ -113,6 +133,19 @@ async def test_the_first_call_goes_by_the_handle_and_the_next_on_a_link(backend:
     assert (await call(CALL, never())).replica == "by handle"
     await found(call)
     assert [(await call(CALL, never())).replica for _ in range(3)] == ["a"] * 3
+
+
+async def test_a_call_by_the_handle_that_nobody_waits_for_is_cancelled(backend: Backend) -> None:
+    """Ray's router keeps calls for replicas that are away, and makes them once they are back."""
+    answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+    dropped = never()
+    asked = asyncio.ensure_future(backend.caller(Handle([], answer))(CALL, dropped))
+    await asyncio.sleep(0.01)
+    assert not asked.done()
+    dropped.set_result(None)
+    with pytest.raises(BackendError, match="nobody waits"):
+        await asyncio.wait_for(asked, 10)
+    assert answer.cancelled()
 
 
 async def test_where_no_link_can_be_had_the_handle_goes_on(

@@ -175,6 +175,30 @@ async def test_a_stranger_fills_no_memory(replica: Replica) -> None:
     writer.close()
 
 
+async def test_a_stranger_has_no_room_made_for_a_list_that_does_not_come(replica: Replica) -> None:
+    _, host, port, _ = replica.address
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(b"\xdd\x1f\xff\xff\xff")  # the beginning of a list of 537 million
+    async with asyncio.timeout(5):  # before it would be sent away for its silence
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_stranger_who_says_nothing_is_sent_away(
+    replica: Replica, links: Links, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve_app.links.STRANGER_S", 0.1)
+    link = await reach(links, replica)
+    _, host, port, _ = replica.address
+    reader, writer = await asyncio.open_connection(host, port)
+    async with asyncio.timeout(10):
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+    writer.close()
+    assert (await link.call(call("word"))).logits[0, 0] == 4, "who has the token stays"
+
+
 async def test_what_is_no_message_ends_its_own_connection_alone(
     replica: Replica, links: Links
 ) -> None:

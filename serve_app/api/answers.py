@@ -1,4 +1,4 @@
-"""What an answer says besides its labels: the headers that every inference route sends."""
+"""The one way of an inference request: identity, quota, model, metrics, headers."""
 
 import asyncio
 import time

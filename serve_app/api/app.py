@@ -1,7 +1,6 @@
 """The ASGI application of the ingress."""
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -11,7 +10,6 @@ from serve_app.api import cluster, document, health, huggingface, infer, open_in
 from serve_app.api.errors import (
     BY_STATUS,
     INTERNAL,
-    INVALID,
     Kind,
     ProblemError,
     as_error,
@@ -93,18 +91,10 @@ def _handle_errors(app: FastAPI, gateway: Gateway) -> None:
         detail = f"{request.method} {request.scope['path']}: {error.detail}."
         return render(request, ProblemError(kind, detail, headers=error.headers))
 
-    async def invalid(request: Request, error: Exception) -> Response:
-        """FastAPI's own 422, for parameters of the query."""
-        assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        field = str(first["loc"][-1])
-        return render(request, ProblemError(INVALID, f"`{field}`: {first['msg']}.", field=field))
-
     async def internal(request: Request, _: Exception) -> Response:
         """What nobody expected; Starlette raises it again for the log."""
         return render(request, ProblemError(INTERNAL, "The service failed on this request."))
 
     app.add_exception_handler(ProblemError, problem)
     app.add_exception_handler(HTTPException, http_error)
-    app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Exception, internal)

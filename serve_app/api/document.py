@@ -59,7 +59,7 @@ class Api(FastAPI):
             guard.describe(document, self._settings)
             for node in _nodes(document):
                 if node.get("maxItems") == MAX_TEXTS:
-                    node["maxItems"] = self._settings.max_texts
+                    node["maxItems"] = self._settings.texts_per_request
         assert self.openapi_schema is not None
         return self.openapi_schema
 

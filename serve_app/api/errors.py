@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problems: each kind once, with its status and title."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,9 +73,6 @@ class ProblemError(Exception):
         self.detail = detail
         self.field = field
         self.headers = dict(headers or {})
-
-
-Renderer = Callable[[ProblemError], Response]
 
 
 def not_ready(detail: str) -> ProblemError:

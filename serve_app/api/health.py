@@ -90,7 +90,7 @@ def router(gateway: Gateway) -> APIRouter:
                     "parameters": manifest.parameters,
                 },
                 "limits": {
-                    "max_texts": settings.max_texts,
+                    "max_texts": settings.texts_per_request,
                     "max_body_bytes": settings.max_body_bytes,
                     "max_waiting_texts": settings.max_waiting_texts,
                     "max_waiting_requests": settings.max_waiting_requests,

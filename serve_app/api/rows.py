@@ -6,6 +6,7 @@ Both parsers are fed the upload piece by piece and give the rows that are comple
 import csv
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,17 +54,17 @@ class Rows(ABC):
         self._skipping = False
         self._number = 0
 
-    def feed(self, piece: bytes) -> list[Row]:
-        """The rows that `piece` completes."""
+    def feed(self, piece: bytes) -> Iterator[Row]:
+        """The rows that `piece` completes, parsed as they are taken; take all of them."""
         *whole, self._rest = (self._rest + piece).split(b"\n")
-        rows: list[Row] = []
         for line in whole:
             too_long = self._skipping or len(line) > self._limit
             self._skipping = False
+            rows: list[Row] = []
             self._line(None if too_long else line.removesuffix(b"\r"), rows)
+            yield from rows
         if len(self._rest) > self._limit:
             self._skipping, self._rest = True, b""
-        return rows
 
     def end(self) -> list[Row]:
         """The rows that the end of the upload completes."""

@@ -46,6 +46,8 @@ PIECE = 64
 """Most rows of one piece: long work travels as short calls."""
 PIECES = 4
 """Pieces that are with the model at the same time."""
+AT_ONCE = 256
+"""Rows that are parsed before others have their turn: some milliseconds, where all are broken."""
 PATIENCE_S = 60.0
 """How long a piece is tried again while the model is overloaded or away."""
 LONGEST_OFFSET = 18
@@ -293,9 +295,13 @@ class _Stream(Response):
         waiting: list[Row] = []
         while True:
             piece = await spool.read()
-            complete = rows.feed(piece) if piece else rows.end()
-            waiting += complete[skip:]
-            skip = max(0, skip - len(complete))
+            for number, row in enumerate(rows.feed(piece) if piece else rows.end(), start=1):
+                if skip:
+                    skip -= 1
+                else:
+                    waiting.append(row)
+                if number % AT_ONCE == 0:
+                    await asyncio.sleep(0)
             while waiting and (len(waiting) >= most or not spool.waiting):
                 yield waiting[:most]
                 del waiting[:most]

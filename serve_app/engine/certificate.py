@@ -14,6 +14,8 @@ from serve_app.engine.artifacts import Artifacts
 from serve_app.engine.backend import Backend
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, flips
 
+COMPANY = 8
+"""Golden texts of a batch: for the drift."""
 FP32_BOUND = 1e-4
 """Largest |Δp| between two ways of computing the model in fp32."""
 BATCH_BOUND = 1e-3
@@ -60,8 +62,8 @@ class Certificate:
         )
 
 
-def certify(backend: Backend, artifacts: Artifacts, batch: int = 8) -> Certificate:
-    """Replay the golden texts, each alone and among `batch` neighbours of other lengths."""
+def certify(backend: Backend, artifacts: Artifacts) -> Certificate:
+    """Replay the golden texts, each alone and in a batch with others."""
     start = time.perf_counter()
     function = DEFAULT_FUNCTION[artifacts.manifest.problem_type]
     golden = np.asarray(artifacts.golden.probabilities)
@@ -69,7 +71,7 @@ def certify(backend: Backend, artifacts: Artifacts, batch: int = 8) -> Certifica
     alone = apply(np.concatenate([backend.logits([text]) for text in encoded]), function)
     company = apply(
         np.concatenate(
-            [backend.logits(encoded[at : at + batch]) for at in range(0, len(encoded), batch)]
+            [backend.logits(encoded[at : at + COMPANY]) for at in range(0, len(encoded), COMPANY)]
         ),
         function,
     )

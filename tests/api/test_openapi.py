@@ -106,6 +106,11 @@ def test_a_list_may_have_as_many_texts_as_the_setting_says(document: Document) -
     assert schemas["InputTensor"]["properties"]["data"]["maxItems"] == 7
 
 
+def test_a_list_may_have_no_more_texts_than_the_quota() -> None:
+    schemas = World(max_texts=7, quota="5/minute").app.openapi()["components"]["schemas"]
+    assert schemas["InferRequest"]["properties"]["input"]["anyOf"][1]["maxItems"] == 5
+
+
 @pytest.mark.parametrize(
     ("path", "model"),
     [

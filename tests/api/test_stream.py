@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message
 
 from serve_app.api.client import ANONYMOUS
 from serve_app.api.keys import Records, write
+from serve_app.api.stream import AT_ONCE
 from serve_app.telemetry import BAD_ROWS, REQUESTS, TEXTS, Metric
 from tests.api.world import World
 
@@ -149,6 +150,21 @@ async def test_an_upload_without_a_row_does_not_hold_the_loop(world: World) -> N
     assert turns > 40, "others had their turn between the pieces"
     (last,) = rest.result()
     assert last["summary"]["rows"] == 0
+
+
+async def test_rows_that_are_none_do_not_hold_the_loop(world: World) -> None:
+    """One read holds thousands of them, each slower to refuse than a good one is to take."""
+    talk = Conversation(world.app)
+    talk.send(b"x\n" * 32_000)
+    await talk.message()
+    turns = 0
+    talk.send(b"", more=False)
+    async with asyncio.timeout(10):
+        while talk._taken.empty():  # until the first answer there is nothing but parsing
+            await asyncio.sleep(0)
+            turns += 1
+    assert turns > 32_000 / AT_ONCE
+    assert (await talk.rest())[-1]["summary"]["errors"] == 32_000
 
 
 async def test_uploads_that_fill_the_disk_together_are_told_so(world: World) -> None:

@@ -17,7 +17,6 @@ from serve_app.lane import Dropped
 from serve_app.messages import Call, Reply
 from serve_app.settings import Settings
 from serve_app.shadow import Shadow
-from serve_app.telemetry import Silent
 from tests.notes import Notes
 
 MEASURED = Measured(texts=64, flips=0, max_difference=0, mean_difference=0, batch_drift=0)
@@ -64,7 +63,7 @@ class World:
             manifest.problem_type,
             threshold=0.0,
             patience=2.0,
-            telemetry=Silent(),
+            telemetry=Notes(),
         )
         self.gateway = Gateway(
             settings=self.settings,
