@@ -12,6 +12,7 @@ from transformers import BertTokenizerFast
 from training.card import Story, render
 from training.checkpoint import Weights
 from training.data import Row, split_validation, training_rows
+from training.errors import TrainingError
 from training.evaluate import Figure, TestSet, measure, mistakes, read_sets, rewritten
 from training.export import export
 from training.loop import Fitted
@@ -45,6 +46,7 @@ def produce(order: Order) -> list[Figure]:
     opinions = Opinions.read(order.teacher) if order.teacher else Opinions()
     rows = taught(labelled, opinions, recipe.teacher_share)
     split = split_validation(rows, recipe.validation_sentences, recipe.seed)
+    _refuse_opinions_of(split.validation, opinions)
     tokenizer = load_tokenizer(order.start)
     transfer = judged(transfer_texts(split.train, order.start, recipe), opinions)
     _say(
@@ -80,6 +82,17 @@ def produce(order: Order) -> list[Figure]:
     export(model, halves, tokenizer, order.output, card)
     shutil.rmtree(order.work, ignore_errors=True)
     return validated + figures
+
+
+def _refuse_opinions_of(validation: list[Row], opinions: Opinions) -> None:
+    """Who was taught by a teacher that learnt the validation rows cannot be validated on them."""
+    known = sum(opinions.get(row.text) is not None for row in validation)
+    if known > len(validation) // 100:  # as many may share another text's digest
+        raise TrainingError(
+            f"The teacher has judged {known} of the {len(validation)} validation sentences: it"
+            " learnt from another split. Keep `seed` and `validation_sentences`, or make it anew"
+            " with the same settings (python -m training.teacher)."
+        )
 
 
 def mean(members: list[Weights]) -> Weights:

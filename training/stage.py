@@ -1,14 +1,17 @@
 """One fit of one model, student or teacher: the rows of its epochs, and where it goes on from."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from training.augment import Augmentation
 from training.batches import Encoded, encode
 from training.data import Row, digest, whole_sentences
 from training.loop import Fitted, Run, fit
+from training.precision import choose
 from training.recipe import Recipe
 
 
@@ -38,7 +41,22 @@ def fit_stage(
         epoch_rows=epoch_rows,
         validation=encode(tokenizer, validation, longest),
         checkpoint=work / f"{name}-{seed}.pt",
-        fingerprint=recipe.fingerprint(name, str(seed), digest(rows), digest(transfer)),
+        # Another precision or start must not go on from this one's checkpoint.
+        fingerprint=recipe.fingerprint(
+            name,
+            str(seed),
+            digest(rows),
+            digest(transfer),
+            str(choose(recipe.precision)),
+            _digest_of(model),
+        ),
         stopping=stopping,
     )
     return fit(model, recipe, run)
+
+
+def _digest_of(model: PreTrainedModel) -> str:
+    total = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        total.update(tensor.contiguous().view(torch.uint8).numpy())
+    return total.hexdigest()

@@ -113,7 +113,8 @@ def teach(order: Order) -> float:
     texts = list(dict.fromkeys([*(row.text for row in split.train), *made]))
     _ask(order, model, tokenizer, texts).write(order.output)
     shutil.rmtree(order.work, ignore_errors=True)
-    return max(row.accuracy for row in fitted.curve)
+    # Without a split nothing is known of it.
+    return max((row.accuracy for row in fitted.curve), default=float("nan"))
 
 
 def load_teacher_tokenizer(folder: Path) -> PreTrainedTokenizerFast:

@@ -6,13 +6,13 @@ from training.contrast import turned, turned_rows
 from training.data import NEGATIVE, POSITIVE, Row
 
 
-@pytest.mark.parametrize("text", ["the film is moving", "a charming , funny film", "'s a treat"])
+@pytest.mark.parametrize("text", ["the film is moving", "a charming , funny film"])
 def test_a_denied_praise_is_blame(text: str) -> None:
     for seed in range(20):
         row = turned(Row(text, POSITIVE), random.Random(seed))
-        if row:
-            assert row.label == NEGATIVE
-            assert row.text != text
+        assert row
+        assert row.label == NEGATIVE
+        assert row.text != text
 
 
 def test_a_denied_blame_is_praise() -> None:
@@ -29,6 +29,7 @@ def test_a_denied_blame_is_praise() -> None:
         "is moving , but too long",
         "is it moving ?",
         "moving and funny",
+        "'s a treat",
         "it is a film that " + "goes on and on and " * 4 + "is moving",
     ],
 )

@@ -9,10 +9,14 @@ from safetensors.torch import load_file
 from transformers import pipeline
 
 from tests.training import tiny
+from training import production
 from training.__main__ import main
+from training.checkpoint import Weights
+from training.data import read_rows
 from training.errors import TrainingError
 from training.export import MODEL_FILES
 from training.loop import InterruptedRunError
+from training.opinions import Opinions
 from training.production import Order, mean, produce
 
 QUICK = replace(tiny.RECIPE, epochs=1.0)
@@ -58,10 +62,30 @@ def test_the_card_has_every_place_filled(order: Order) -> None:
 
 
 @pytest.mark.parametrize("refit", [True, False])
-def test_seeds_are_averaged(order: Order, refit: bool) -> None:
-    recipe = replace(order.recipe, seeds=2, refit=refit)
-    produce(order._replace(recipe=recipe))
-    assert (order.output / "model.safetensors").is_file()
+def test_seeds_are_averaged(order: Order, refit: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    averaged: list[list[Weights]] = []
+
+    def recorded(members: list[Weights]) -> Weights:
+        averaged.append(members)
+        return mean(members)
+
+    monkeypatch.setattr(production, "mean", recorded)
+    produce(order._replace(recipe=replace(order.recipe, seeds=2, refit=refit)))
+    first, second = averaged[-1]
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    expected = mean([first, second])
+    for name, tensor in load_file(order.output / "model.safetensors").items():
+        assert torch.equal(tensor, expected[name].half())
+
+
+def test_a_teacher_that_learnt_the_validation_rows_is_refused(order: Order) -> None:
+    opinions = Opinions()
+    for row in read_rows(order.data / "sst2" / "train.tsv"):
+        opinions.add(row.text, 0.5)
+    opinions.write(order.work.with_name("opinions.npz"))
+    with pytest.raises(TrainingError, match="learnt from another split"):
+        produce(order._replace(teacher=order.work.with_name("opinions.npz")))
+    assert not order.work.exists()
 
 
 def test_mean_is_that_of_each_tensor() -> None:

@@ -45,6 +45,8 @@ def test_mistyped_leaves_a_text_without_long_words() -> None:
 def test_paragraphs_join_rows_of_one_label() -> None:
     rows = tiny.rows(30, seed=1)
     labels = {row.text: row.label for row in rows}
-    for joined in paragraphs(rows, (2,), 20, random.Random(0)):
+    found = paragraphs(rows, (2,), 20, random.Random(0))
+    assert len(found) == 20
+    for joined in found:
         parts = [text for text in labels if text in joined.text and text.endswith(".")]
         assert all(labels[part] == joined.label for part in parts)
