@@ -35,6 +35,8 @@ LIST = 256
 LINES = 20_000
 """Of each stream; its upload is over at once, so that the answers alone load the service."""
 START_S = 30.0
+RUN_UP_S = 3.0
+"""Of a bulk load before it is counted: what was under way at its first answers is none of it."""
 SETTLE_S = 1.0
 
 
@@ -91,6 +93,7 @@ class Counting(Reader):
 
 def turn(base: str, beside: str, rate: float, seconds: float) -> tuple[list[Answered], float]:
     """Single texts for so many seconds; their answers, and bulk texts answered a second."""
+    singles = load.bodies("input")
     spawn = multiprocessing.get_context("spawn")
     done = spawn.Value("q", 0)
     process = spawn.Process(target=bulk, args=(base, beside, done), daemon=True)
@@ -99,14 +102,15 @@ def turn(base: str, beside: str, rate: float, seconds: float) -> tuple[list[Answ
         deadline = time.monotonic() + START_S
         while not done.value and time.monotonic() < deadline:
             time.sleep(0.05)
-    before = done.value
-    arrived = asyncio.run(send(f"{base}/infer", load.bodies("input"), rate, seconds))
-    texts = done.value - before
+        time.sleep(RUN_UP_S)
+    before, begin = done.value, time.monotonic()
+    arrived = asyncio.run(send(f"{base}/infer", singles, rate, seconds))
+    texts, took = done.value - before, time.monotonic() - begin
     if beside != ALONE:
         process.kill()
         process.join()
     time.sleep(SETTLE_S)
-    return arrived.answers, texts / seconds
+    return arrived.answers, texts / took
 
 
 def measure(server: Server, backend: str, path: str, rate: float, options: Any) -> list[Turn]:

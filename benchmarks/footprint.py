@@ -1,16 +1,20 @@
 """Start to ready, memory of each process and CPU of the idle cluster, on this machine."""
 
 import argparse
+import contextlib
 import json
+import os
 import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
+from benchmarks.processes import MARK, Family
 from serve_app.local_cluster import LocalCluster, free_port
 from serve_app.serve_config import BASE, LOCAL, load
 
@@ -26,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     port = free_port()
     config = load(BASE, LOCAL, {"http_options": {"port": port}})
+    os.environ[MARK] = uuid.uuid4().hex
+    family = Family(os.getpid(), os.environ[MARK])
     start = time.monotonic()
     with LocalCluster(
         config,
@@ -36,14 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         cluster.wait(180)
         _wait_until_ready(f"http://127.0.0.1:{port}/ready")
         ready = time.monotonic() - start
-        processes = [*cluster.processes, psutil.Process()]
-        memory = {
-            f"{_name(p)} ({p.pid})": (p.memory_full_info().rss, p.memory_full_info().pss)
-            for p in processes
-        }
-        before = _cpu(processes)
+        memory = {}
+        for process in family.processes:
+            with contextlib.suppress(psutil.Error):
+                info = process.memory_full_info()
+                memory[f"{_name(process)} ({process.pid})"] = (info.rss, info.pss)
+        before, begin = family.cpu(), time.monotonic()
         time.sleep(IDLE_S)  # the thing measured is what happens when nothing does
-        idle = (_cpu(processes) - before) / IDLE_S
+        idle = (family.cpu() - before) / (time.monotonic() - begin)
     record = {
         "ready_s": round(ready, 1),
         "idle_cores": round(idle, 3),
@@ -70,15 +76,6 @@ def _wait_until_ready(url: str) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
-
-
-def _cpu(processes: Sequence[psutil.Process]) -> float:
-    total = 0.0
-    for process in processes:
-        if process.is_running():
-            times = process.cpu_times()
-            total += times.user + times.system
-    return total
 
 
 def _name(process: psutil.Process) -> str:

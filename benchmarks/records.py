@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.graphs import Precision
 from serve_app.engine.certificate import cpu_name
@@ -42,6 +42,12 @@ class Cell:
     p99: float | None
     cpu_ms: float | None
     memory_mb: float
+
+    def latency(self, name: Literal["p50", "p95", "p99"]) -> float | None:
+        """One of its latencies; None where fewer answers than clients were seen: those that were
+        not are the slow ones."""
+        found: float | None = getattr(self, name)
+        return found if self.requests >= self.concurrency else None
 
 
 @dataclass(frozen=True)

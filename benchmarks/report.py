@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,7 +15,6 @@ from benchmarks.graphs import NAMES, Precision
 from benchmarks.records import RESULTS, Cell, Run, in_words, number, spread
 
 DOCUMENT = Path("docs/benchmarks.md")
-IMAGES = Path("docs/images")
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 
 Key = tuple[str, Precision]
@@ -62,8 +62,10 @@ def table(run: Run, cells: Sequence[Cell]) -> str:
             f"| {said['title']} | {NAMES[own[0].precision]} | {_threads(said)} |"
             f" {said['batching']} | **{number(median(rates))}** ({spread(rates)}) |"
             f" {number(ratio) + '×' if ratio else '–'} |"
-            f" {number(_median(own, lambda c: c.p50))} | {number(_median(own, lambda c: c.p95))} |"
-            f" {number(_median(own, lambda c: c.p99))} | {sum(cell.errors for cell in own)} |"
+            f" {number(_median(own, lambda c: c.latency('p50')))} |"
+            f" {number(_median(own, lambda c: c.latency('p95')))} |"
+            f" {number(_median(own, lambda c: c.latency('p99')))} |"
+            f" {sum(cell.errors for cell in own)} |"
             f" {number(_median(own, lambda c: c.cpu_ms))} |"
             f" {max(cell.memory_mb for cell in own):,.0f} |"
         )
@@ -92,14 +94,18 @@ def against_best(run: Run, cells: Sequence[Cell]) -> str:
             fastest = max(others, key=lambda key: _rate(others[key]))
             steadiest = min(others, key=lambda key: _p99(others[key]))
             ratio = paired(own, others[fastest], lambda cell: cell.requests_per_second)
-            tail = paired(others[steadiest], own, lambda cell: cell.p99)
+            tail = paired(others[steadiest], own, lambda cell: cell.latency("p99"))
             lines.append(
                 f"| {'single' if texts_each == 1 else f'lists of {texts_each}'} | {concurrency} |"
                 f" {NAMES[own[0].precision]}, {_threads(run.servers[OURS])} |"
                 f" {number(_rate(own))} | {_named(run, fastest)} |"
                 f" {number(_rate(others[fastest]))} | **{number(ratio)}×** |"
-                f" {number(_p99(others[steadiest]))} ({_named(run, steadiest)}) |"
-                f" **{number(tail)}×** |"
+                + (
+                    f" {number(_p99(others[steadiest]))} ({_named(run, steadiest)}) |"
+                    f" **{number(tail)}×** |"
+                    if tail
+                    else " – | – |"
+                )
             )
     return "\n".join(lines) if len(lines) > 2 else "Nothing to compare."
 
@@ -191,8 +197,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--document", type=Path, default=DOCUMENT)
-    parser.add_argument("--images", type=Path, default=IMAGES)
+    parser.add_argument("--images", type=Path, help="folder; `images` beside the document")
     options = parser.parse_args(argv)
+    options.images = options.images or options.document.parent / "images"
     from benchmarks import auto, beside, cost, identity, overload, plots, scaling, stream
 
     parts: list[str] = []
@@ -241,7 +248,7 @@ def _json(path: Path) -> Any:
 
 def _linked(images: Sequence[Path], options: argparse.Namespace) -> list[str]:
     base = options.document.resolve().parent
-    return [f"![{image.stem}]({image.resolve().relative_to(base)})" for image in images]
+    return [f"![{image.stem}]({os.path.relpath(image.resolve(), base)})" for image in images]
 
 
 def _how(run: Run) -> str:
@@ -292,7 +299,7 @@ def _rate(cells: Sequence[Cell]) -> float:
 
 
 def _p99(cells: Sequence[Cell]) -> float:
-    found = _median(cells, lambda cell: cell.p99)
+    found = _median(cells, lambda cell: cell.latency("p99"))
     return float("inf") if found is None else found
 
 

@@ -1,9 +1,9 @@
 """MLServer: a custom runtime in two worker processes, its adaptive batching on."""
 
 import os
+import shutil
 import socket
 import sys
-import tempfile
 from pathlib import Path
 
 from mlserver import MLModel
@@ -13,6 +13,8 @@ from mlserver.types import InferenceRequest, InferenceResponse
 from benchmarks.peers.classifier import Given, load
 
 BATCH_TIMEOUT_S = 0.005
+FOLDER = Path(".cache/bench/mlserver")
+"""For its metrics; made anew at each start."""
 
 
 class Runtime(MLModel):
@@ -44,13 +46,15 @@ def _free_port() -> str:
 def main() -> None:
     """Become MLServer."""
     given = Given.read()
-    folder = tempfile.mkdtemp(prefix="mlserver-")
+    folder = FOLDER.absolute()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     os.environ |= {
         "MLSERVER_HOST": "127.0.0.1",
         "MLSERVER_HTTP_PORT": str(given.port),
         "MLSERVER_GRPC_PORT": _free_port(),
         "MLSERVER_METRICS_PORT": _free_port(),
-        "MLSERVER_METRICS_DIR": folder,
+        "MLSERVER_METRICS_DIR": str(folder),
         "MLSERVER_PARALLEL_WORKERS": str(given.workers),
         "MLSERVER_MODEL_NAME": "sentiment",
         "MLSERVER_MODEL_IMPLEMENTATION": "benchmarks.peers.mlserver.Runtime",
@@ -58,7 +62,7 @@ def main() -> None:
         "MLSERVER_MODEL_MAX_BATCH_TIME": str(BATCH_TIMEOUT_S),
     }
     command = str(Path(sys.executable).with_name("mlserver"))
-    os.execv(command, [command, "start", folder])
+    os.execv(command, [command, "start", str(folder)])
 
 
 if __name__ == "__main__":
