@@ -169,20 +169,18 @@ class _Guest(_Messages):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        asyncio.get_running_loop().call_later(STRANGER_S, self._expect)
+        self._deadline = asyncio.get_running_loop().call_later(STRANGER_S, self._refuse)
 
-    def _expect(self) -> None:
-        if not self._admitted and not self.transport.is_closing():
-            logger.warning("a link was refused: no token")
-            self.transport.abort()
+    def _refuse(self) -> None:
+        logger.warning("a link was refused: no token")
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if not self._admitted:
             self._strange += len(data)
             if self._strange > STRANGER_BYTES:
-                logger.warning("a link was refused: no token")
-                self.transport.abort()
+                self._refuse()
 
     def received(self, message: Any) -> None:
         if self.transport.is_closing():  # what a refused one had sent besides
@@ -197,12 +195,14 @@ class _Guest(_Messages):
                     raise ValueError("neither a call nor one to drop")
         elif self._door.admits(message):
             self._admitted = True
+            self._deadline.cancel()
             self._door.enter(self)
         else:
             logger.warning("a link was refused: not our token")
             self.transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._deadline.cancel()
         self._door.leave(self)
 
 

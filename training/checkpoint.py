@@ -50,6 +50,7 @@ def load(path: Path, fingerprint: str) -> Checkpoint | None:
         raise TrainingError(f"{path} cannot be read: delete it to start anew ({error}).") from error
     if checkpoint.fingerprint != fingerprint:
         raise TrainingError(
-            f"{path} belongs to another recipe or other data: delete it to start anew."
+            f"{path} belongs to another recipe, start or precision, or to other data: delete it to"
+            " start anew."
         )
     return checkpoint

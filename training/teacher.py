@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import (
@@ -93,6 +94,7 @@ def teach(order: Order) -> float:
         training_rows(order.data, dev), recipe.validation_sentences, recipe.seed
     )
     tokenizer = load_teacher_tokenizer(order.teacher)
+    torch.manual_seed(recipe.seed)  # its head is drawn, and a checkpoint belongs to one
     model = Teacher.from_pretrained(
         order.teacher, local_files_only=True, attention_probs_dropout_prob=recipe.attention_dropout
     )

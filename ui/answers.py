@@ -194,3 +194,5 @@ class Summary:
 
     truncated: int = 0
     """Texts that were longer than the model reads."""
+    error: Exception | None = None
+    """Why the stream ended before its last row."""

@@ -137,7 +137,11 @@ class Client:
             stream=True,
         )
         with response:
-            yield from map(wire.scored, lines(response))
+            for line in lines(response):
+                scored = wire.scored(line)
+                yield scored
+                if isinstance(scored, Summary) and scored.error:
+                    raise scored.error
 
     def diagnose(self, error: ServiceError) -> ServiceError:
         """Tell a service that is starting from one that is broken, busy or somewhere else.

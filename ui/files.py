@@ -122,16 +122,19 @@ def _whole(row: dict[str, object]) -> dict[str, object]:
 def _parquet(content: bytes, max_rows: int) -> pd.DataFrame:
     try:
         file = pq.ParquetFile(io.BytesIO(content))
-        about = file.metadata
-        unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-        if about.num_rows > max_rows:
+        if file.metadata.num_rows > max_rows:
             raise FileError(f"The file has more than {max_rows:,} rows.")
-        if unpacked > UNPACKED_LIMIT:
-            raise FileError(
-                f"The file unpacks to {unpacked / 1e6:,.0f} MB; the page takes "
-                f"{UNPACKED_LIMIT / 1e6:.0f}. Send it past the page, as below."
-            )
-        frame: pd.DataFrame = file.read().to_pandas()
+        batches: list[pa.RecordBatch] = []
+        left = UNPACKED_LIMIT
+        for batch in file.iter_batches(batch_size=1000):
+            left -= batch.nbytes
+            if left < 0:
+                raise FileError(
+                    f"The file unpacks to more than the {UNPACKED_LIMIT / 1e6:g} MB that the page "
+                    "takes. Send it past the page, as below."
+                )
+            batches.append(batch)
+        frame: pd.DataFrame = pa.Table.from_batches(batches, file.schema_arrow).to_pandas()
         # An index that has a name is a column like the others, and one without says nothing.
         named = [n for n in frame.index.names if n is not None and n not in frame.columns]
         return (frame.reset_index(level=named) if named else frame).reset_index(drop=True)

@@ -16,11 +16,10 @@ class Quality:
     """How many rows have a given label and a found one."""
 
 
-def matched(given: Sequence[object], labels: Sequence[str]) -> list[str | None]:
+def matched(given: Sequence[str], labels: Sequence[str]) -> list[str | None]:
     """Bring a file's labels to the model's: by name, or numbers by the model's own order."""
     names = {label.casefold(): label for label in labels}
-    missing = (value is None or value != value for value in given)  # NaN is not equal to itself
-    texts = ["" if no else str(value).strip() for value, no in zip(given, missing, strict=True)]
+    texts = [text.strip() for text in given]
     named = [names.get(text.casefold()) for text in texts]
     if any(named):
         return named

@@ -71,14 +71,13 @@ def scored(line: bytes) -> Scored | Summary:
     """Read a line of a stream; the last one is the summary.
 
     Raises:
-        ServiceError: why the service ended the stream there, or the line is none of a stream.
+        ServiceError: the line is none of a stream.
     """
     try:
         row = json.loads(line)
         if "summary" in row:
-            if "error" in row:
-                raise from_problem(row["error"])
-            return Summary(int(row["summary"].get("truncated", 0)))
+            error = from_problem(row["error"]) if "error" in row else None
+            return Summary(int(row["summary"].get("truncated", 0)), error)
         if "error" in row:
             return Scored(int(row["id"]), error=str(row["error"]))
         return Scored(int(row["id"]), label=str(row["label"]), score=float(row["score"]))

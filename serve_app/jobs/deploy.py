@@ -77,6 +77,8 @@ def deploy(options: Options) -> None:
             raise DeployError(
                 f"{name} is {url!r}: write it as https://HOST or http://HOST. Nothing was changed."
             )
+    if re.search(r"\s", os.environ.get("SENTIMENT_KEY", "").strip()):
+        raise DeployError("SENTIMENT_KEY has white space within, as no key has.")
     manifests = render(options.overlay, options.images)
     try:
         check(options.overlay, list(options.images.values()), manifests)

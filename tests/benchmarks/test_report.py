@@ -109,6 +109,15 @@ def test_a_server_without_an_answer_breaks_no_table() -> None:
     assert "| – | – | – | 9 | – |" in said
 
 
+def test_tails_are_told_only_where_all_clients_had_an_answer() -> None:
+    few = cell("plain", 5.0, 0, requests=15)
+    ours = cell("ours", 9.0, 0, requests=16)
+    table, *_ = (part for part in report.bench(run_of(ours, few)).split("\n\n") if "ours ÷" in part)
+    assert table.splitlines()[-1].endswith("| – | – |")
+    assert few.latency("p99") is None
+    assert ours.latency("p99") == ours.p99
+
+
 def test_only_what_stands_between_the_markers_is_replaced() -> None:
     document = f"# Title\n{report.BEGIN}\nold\n{report.END}\ntail\n"
     assert report.rewrite(document, "\nnew\n") == (

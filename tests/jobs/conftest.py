@@ -1,5 +1,6 @@
 """Tiny models, made once for all tests of the jobs, and a hub to have them from."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -15,6 +16,14 @@ from tests.jobs import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 Prepare = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def usual_field_limit() -> Iterator[None]:
+    """Of the csv module, which others of this process have raised."""
+    before = csv.field_size_limit(131_072)
+    yield
+    csv.field_size_limit(before)
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,6 @@
 """`sentiment compare`: what it measures, what it advises, and how it refuses."""
 
-import csv
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,15 +88,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
     assert read(path, "sentence", "label", ["NO", "YES"]).texts == ["fine"]
 
 
-@pytest.fixture
-def _usual_field_limit() -> Iterator[None]:
-    """Others of this process have raised it."""
-    before = csv.field_size_limit(131_072)
-    yield
-    csv.field_size_limit(before)
-
-
-@pytest.mark.usefixtures("_usual_field_limit")
+@pytest.mark.usefixtures("usual_field_limit")
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

@@ -1,7 +1,5 @@
 """The fixed texts, the golden ones, and labelled files."""
 
-import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,15 +35,7 @@ def test_labels_are_numbers_or_names(tmp_path: Path) -> None:
     assert read_labelled(path, ["NEGATIVE", "POSITIVE"]) == (['fine "as it is', "bad"], [1, 0])
 
 
-@pytest.fixture
-def _usual_field_limit() -> Iterator[None]:
-    """Others of this process have raised it."""
-    before = csv.field_size_limit(131_072)
-    yield
-    csv.field_size_limit(before)
-
-
-@pytest.mark.usefixtures("_usual_field_limit")
+@pytest.mark.usefixtures("usual_field_limit")
 @pytest.mark.parametrize(
     ("content", "message"),
     [

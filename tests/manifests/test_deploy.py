@@ -372,6 +372,17 @@ def test_goes_back_when_it_answers_something_else(
     assert "Rolled back: what ran before runs again" in said
 
 
+def test_a_key_that_is_none_changes_nothing(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTIMENT_KEY", "sentiment_a\nsentiment_b")
+    assert run("--part", "scaling", "--address", "https://api.example.com") == 1
+    said = capsys.readouterr().err
+    assert "white space" in said
+    assert "sentiment_a" not in said
+    assert cluster.changes() == []
+
+
 @pytest.mark.parametrize("part", ["scaling", "page"])
 def test_both_faults_are_told_where_going_back_fails_too(
     cluster: Cluster, capsys: pytest.CaptureFixture[str], part: str

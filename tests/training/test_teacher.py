@@ -36,7 +36,7 @@ def teacher(tmp_path: Path) -> Path:
         vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
         intermediate_size=32, max_position_embeddings=64,
     )  # fmt: skip
-    Teacher(config).save_pretrained(folder)
+    Teacher(config).mpnet.save_pretrained(folder)
     vocabulary = {word: at for at, word in enumerate(WORDS)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.ui.stand_in import Refusal, StandIn
-from ui import errors
+from ui import errors, wire
 from ui.answers import Scored, Summary, Timing
 from ui.client import Client
 from ui.settings import Settings
@@ -223,6 +223,17 @@ def test_a_stream_yields_rows_and_says_what_was_wrong_with_one(client: Client) -
         Scored(7, "NEGATIVE", 0.8),
     ]
     assert summary == Summary(truncated=1)
+
+
+def test_a_stream_that_ends_early_says_how_much_was_cut_and_why(client: Client) -> None:
+    refused = {
+        "error": {"status": 429, "detail": "60 texts a minute."},
+        "summary": {"truncated": 2},
+    }
+    summary = wire.scored(json.dumps(refused).encode())
+    assert isinstance(summary, Summary)
+    assert summary.truncated == 2
+    assert isinstance(summary.error, errors.OverQuotaError)
 
 
 def test_a_stream_that_breaks_off_gives_what_came_before(client: Client, stand_in: StandIn) -> None:

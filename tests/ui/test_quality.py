@@ -7,20 +7,16 @@ LABELS = ["NEGATIVE", "POSITIVE"]
 
 def test_labels_match_by_name_or_by_number() -> None:
     assert matched(["positive", "Negative ", "?"], LABELS) == ["POSITIVE", "NEGATIVE", None]
-    assert matched(["0", 1, "1.0", None, "", float("nan")], LABELS) == [
+    assert matched(["0", "1", "1.0 ", ""], LABELS) == [
         "NEGATIVE",
         "POSITIVE",
         "POSITIVE",
         None,
-        None,
-        None,
     ]
 
 
-@pytest.mark.parametrize("given", [["1", "2", "1"], [1.0, 5.0], ["0", "1", "7"], ["0", "one"]])
-def test_numbers_that_may_mean_something_else_are_not_taken_for_classes(
-    given: list[object],
-) -> None:
+@pytest.mark.parametrize("given", [["1", "2", "1"], ["1.0", "5.0"], ["0", "1", "7"], ["0", "x"]])
+def test_numbers_that_may_mean_something_else_are_no_classes(given: list[str]) -> None:
     assert matched(given, LABELS) == [None] * len(given)
 
 

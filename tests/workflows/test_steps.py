@@ -51,7 +51,8 @@ def test_rights_time_and_guards(path: Path) -> None:
     workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert workflow["permissions"] == {}
     called = "workflow_call" in workflow[True]  # YAML reads `on` as true
-    assert called or "concurrency" in workflow
+    guarded = [each for each in (workflow, *workflow["jobs"].values()) if "concurrency" in each]
+    assert called or guarded
     for name, job in workflow["jobs"].items():
         if "uses" not in job:
             assert job["timeout-minutes"] <= 90, name

@@ -70,7 +70,7 @@ def results(page: Frame, scoring: Scoring) -> None:
     _download(scoring.name, rows.sort_index())
     _shapes(page, sides)
     if scoring.labels is not None:
-        _judged(page, scoring.table[scoring.labels].tolist(), sides)
+        _judged(page, files.texts(scoring.table, scoring.labels), sides)
     st.subheader("Rows, disagreements first", anchor=False)
     st.dataframe(rows.head(SHOWN_ROWS), hide_index=True, column_config=_columns(sides))
     if len(rows) > SHOWN_ROWS:
@@ -124,7 +124,7 @@ def _shapes(page: Frame, sides: dict[Backend, Progress]) -> None:
         st.altair_chart(charts.scores(sides), width="stretch", alt="How sure each backend was")
 
 
-def _judged(page: Frame, given: list[object], sides: dict[Backend, Progress]) -> None:
+def _judged(page: Frame, given: list[str], sides: dict[Backend, Progress]) -> None:
     labels = page.info.model.labels
     truths = matched(given, labels)
     st.subheader("Against the given labels", anchor=False)
