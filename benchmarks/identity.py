@@ -31,7 +31,7 @@ LIMIT_MS = 0.3
 """What identity and a quota in memory may cost together."""
 QUOTA = "1000000000/minute"
 NOTHING = "nothing (no identity, no quota)"
-SEEN = "RS256 token, seen before"
+SEEN = "{} token, seen before"
 FIRST = "{} token, each for the first time"
 """More of them in turn than are remembered: once for each token, not for each request."""
 PASSES = 7
@@ -101,15 +101,15 @@ async def measure(folder: Path, issuer: SigningIssuer, redis: RedisServer | None
             {**key, "api_keys": folder / "many.json", **memory},
             many,
         ),
-        f"{SEEN} + quota in memory": ({**oidc, **memory}, rs256[:1]),
-        "ES256 token, seen before + quota in memory": ({**oidc, **memory}, es256[:1]),
+        f"{SEEN.format('RS256')} + quota in memory": ({**oidc, **memory}, rs256[:1]),
+        f"{SEEN.format('ES256')} + quota in memory": ({**oidc, **memory}, es256[:1]),
         FIRST.format("RS256"): (oidc, rs256),
         FIRST.format("ES256"): (oidc, es256),
     }
     results = {name: await cost(Settings(**given), used) for name, (given, used) in cases.items()}
     if redis is not None:
         shared: dict[str, Any] = {**memory, "quota_redis": redis.url}
-        for name, given, used in (("API key", key, one), (SEEN, oidc, rs256[:1])):
+        for name, given, used in (("API key", key, one), (SEEN.format("RS256"), oidc, rs256[:1])):
             results[f"{name} + quota in Redis"] = await cost(
                 Settings(**given, **shared), used, redis.pid
             )

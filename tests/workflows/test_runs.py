@@ -160,20 +160,23 @@ def test_kind_job(standins: StandIns) -> None:
     assert text.count("run probe-") == 5
 
 
-def test_kind_job_fails_where_nothing_was_upgraded(standins: StandIns) -> None:
+@pytest.mark.parametrize(
+    ("step", "done_by_kubectl", "instead", "sentence"),
+    [
+        ("upgrade", "echo sentiment-2 >", "cat", "no second cluster took over from sentiment-1"),
+        ("policies", "default*|*10001*) exit 1", "x) exit 1", "kind: default reaches"),
+    ],
+)
+def test_kind_job_fails_where_the_cluster_does_not_do_its_part(
+    standins: StandIns, step: str, done_by_kubectl: str, instead: str, sentence: str
+) -> None:
     program = standins.folder / "bin" / "kubectl"
-    program.write_text(program.read_text().replace("echo sentiment-2 >", "cat"))
-    done = standins.run("scripts/kind upgrade")
+    text = program.read_text()
+    assert done_by_kubectl in text
+    program.write_text(text.replace(done_by_kubectl, instead))
+    done = standins.run(f"scripts/kind {step}")
     assert done.returncode == 1
-    assert "no second cluster took over from sentiment-1" in done.stderr
-
-
-def test_kind_job_fails_where_a_policy_lets_through(standins: StandIns) -> None:
-    program = standins.folder / "bin" / "kubectl"
-    program.write_text(program.read_text().replace("default*|*10001*) exit 1", "x) exit 1"))
-    done = standins.run("scripts/kind policies")
-    assert done.returncode == 1
-    assert "kind: default reaches" in done.stderr
+    assert sentence in done.stderr
 
 
 @pytest.mark.parametrize("script", [*steps("test", "images"), *steps("nightly", "hub")])

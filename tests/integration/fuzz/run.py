@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+from serve_app.serve_config import ROOT
 
 
 def cases_that_pass(url: str, folder: Path, *options: str) -> int:
