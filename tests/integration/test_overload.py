@@ -1,11 +1,14 @@
 """More than the service can answer: it answers what it can, and tells the rest when to return."""
 
+import json
+import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
 import requests
 
 from tests.integration.conftest import Service
+from tests.integration.waiting import until
 
 TEXTS = ["far too many people say this film is good " + "and long " * (n % 9) for n in range(256)]
 
@@ -37,3 +40,39 @@ def test_a_single_text_is_answered_beside_a_bulk_load(service: Service) -> None:
         took = max(job.result().elapsed.total_seconds() for job in bulk)
     assert {answer.status_code for answer in singles} == {200}
     assert slow < took, "no single text waited for the lists"
+
+
+def haproxy_cpu(service: Service) -> float:
+    """CPU seconds that HAProxy has taken."""
+    total = 0.0
+    for process in service.cluster.processes:
+        if process.name() == "haproxy":
+            total += sum(process.cpu_times()[:2])
+    return total
+
+
+def test_clients_that_hang_up_leave_no_work_behind(service: Service) -> None:
+    """With bodies that HAProxy would splice it used both cores for half a minute each time."""
+    body = json.dumps({"input": ["word " * 400] * 20}).encode()
+    head = (
+        "POST /transformers/infer HTTP/1.1\r\nHost: service\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+
+    def waiting() -> int:
+        deployments = service.get("/cluster").json()["deployments"]
+        return int(deployments["transformers"]["waiting_texts"])
+
+    before = haproxy_cpu(service)
+    address = service.url.removeprefix("http://").split(":")
+    for round_ in range(6):
+        clients = []
+        for _ in range(6):
+            clients.append(socket.create_connection((address[0], int(address[1])), 10))
+            clients[-1].sendall(head.encode() + body)
+            time.sleep(0.01 * (round_ % 3))  # not one but several places in the request's way
+        time.sleep(0.1 * (round_ % 4))
+        for client in clients:
+            client.close()
+        until(lambda: waiting() == 0, 20)
+    assert haproxy_cpu(service) - before < 2
