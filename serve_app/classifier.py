@@ -92,6 +92,7 @@ class Classifier:
         )
         for batcher in old:
             await asyncio.to_thread(batcher.close)
+        _warn_of_threads(config, _cpus())
         if self._address is None:
             self._address = await self._door.open(self._name, ray.util.get_node_ip_address())
 
@@ -148,7 +149,7 @@ class Classifier:
             "certificate": self._certificate.as_dict(),
         }
 
-    def record_autoscaling_stats(self) -> dict[str, float]:
+    async def record_autoscaling_stats(self) -> dict[str, float]:
         """Texts in hand and this replica's share of those that wait in the ingresses."""
         horizon = time.perf_counter() - INGRESS_TOLD_S
         told = sum(waiting for at, waiting in self._told.values() if at > horizon)
@@ -180,6 +181,18 @@ class Classifier:
 def _cpus() -> float:
     """CPUs that Ray reserved for this replica."""
     return float(ray.get_runtime_context().get_assigned_resources().get("CPU", 0.0))
+
+
+def _warn_of_threads(config: ReplicaConfig, cpus: float) -> None:
+    """Where replicas have whole CPUs to themselves, more threads wait and fewer leave some idle."""
+    if cpus >= 1 and config.workers * config.threads != cpus:
+        logger.warning(
+            "%d workers of %d threads on %g reserved CPUs: `num_cpus` of the deployment should be"
+            " workers x threads",
+            config.workers,
+            config.threads,
+            cpus,
+        )
 
 
 def _like(requests: list[list[str]], encoded: list[Encoded]) -> list[list[Encoded]]:

@@ -1,14 +1,14 @@
 """The state of both deployments, as `/cluster` shows it: Serve's view and the replicas' own."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from ray import serve
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
-from ray.serve.schema import ReplicaState
+from ray.serve.schema import ReplicaState, ServeStatus
 
 from serve_app.dispatcher import Dispatcher
 
@@ -17,17 +17,24 @@ TIMEOUT_S = 5.0
 ENDING = (ReplicaState.STOPPING,)
 
 
+async def serve_status() -> ServeStatus:
+    """Serve's own view. Blocks a thread for as long as the controller is away."""
+    return await asyncio.to_thread(serve.status)
+
+
 async def snapshot(
-    handles: Mapping[str, DeploymentHandle], dispatchers: Mapping[str, Dispatcher]
+    ask: Callable[[], Awaitable[ServeStatus]],
+    handles: Mapping[str, DeploymentHandle],
+    dispatchers: Mapping[str, Dispatcher],
 ) -> dict[str, Any]:
     """Replicas, load and certificates of each backend.
 
     Args:
+        ask: `serve_status`.
         handles: of the model deployments, by backend.
         dispatchers: this ingress's, by backend.
     """
-    # Serve's own call to the controller blocks.
-    status = await asyncio.to_thread(serve.status)
+    status = await ask()
     deployments = status.applications[APPLICATION].deployments
     described = await asyncio.gather(*(_replicas(handle) for handle in handles.values()))
     result = {}

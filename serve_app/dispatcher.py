@@ -65,12 +65,15 @@ class Dispatcher:
         calls_per_replica: int,
         max_texts: int,
         max_requests: int,
+        max_characters: int,
     ) -> None:
         self._call = call
         self._backend = backend
         self._ingress = ingress
         self._max_texts = max_texts
         self._max_requests = max_requests
+        self._max_characters = max_characters
+        self._characters = 0
         self._short = Lane(
             functools.partial(self._carry, bulk=False),
             lambda: self.replicas,
@@ -106,12 +109,14 @@ class Dispatcher:
             TimeoutError: not all were answered in `within` seconds; those that still
                 wait are dropped.
         """
-        self.require_room(len(texts), within)
+        characters = sum(map(len, texts))
+        self.require_room(len(texts), within, characters)
         if not self.waiting:
             self._rate.start()
         loop = asyncio.get_running_loop()
         request = Request(texts, loop.create_future(), self._backend, next(self._numbers))
         self.waiting += len(texts)
+        self._characters += characters
         self.requests += 1
         lane = self._short if len(texts) <= SHORT else self._bulk
         lane.add(request)
@@ -120,18 +125,23 @@ class Dispatcher:
                 return await request.future
         finally:
             self.waiting -= len(texts)
+            self._characters -= characters
             self.requests -= 1
             if request.left:  # given up, or one of its calls failed
                 lane.leave()
 
-    def require_room(self, texts: int, within: float) -> None:
+    def require_room(self, texts: int, within: float, characters: int = 0) -> None:
         """Nothing, if a request of so many texts would be let in now.
 
         Raises:
             OverloadedError: it would not.
         """
         # A request that alone exceeds the queue is let in when the queue is empty.
-        full = self.waiting + texts > self._max_texts or self.requests >= self._max_requests
+        full = (
+            self.waiting + texts > self._max_texts
+            or self._characters + characters > self._max_characters
+            or self.requests >= self._max_requests
+        )
         if self.waiting and full:
             # What waits is answered or dropped within its deadline.
             seconds = min(self._rate.seconds_for(self.waiting), math.ceil(within))

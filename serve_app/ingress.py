@@ -10,9 +10,10 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.api.app import create_app
 from serve_app.api.gateway import Gateway
+from serve_app.api.shared import Shared
 from serve_app.auto import Auto
 from serve_app.caller import Caller
-from serve_app.cluster import snapshot
+from serve_app.cluster import serve_status, snapshot
 from serve_app.dispatcher import Dispatcher
 from serve_app.engine.artifacts import Artifacts
 from serve_app.settings import Settings
@@ -44,6 +45,7 @@ class Ingress:
                 calls_per_replica=settings.calls_per_replica,
                 max_texts=settings.max_waiting_texts,
                 max_requests=settings.max_waiting_requests,
+                max_characters=settings.max_waiting_characters,
             )
             for backend, handle in handles.items()
         }
@@ -56,6 +58,8 @@ class Ingress:
             patience=settings.auto_patience_s,
             telemetry=telemetry,
         )
+        # While the controller is away each question holds a thread, of a few: one at a time.
+        status = Shared(serve_status, 0)
         self._gateway = Gateway(
             settings=settings,
             manifest=manifest,
@@ -70,11 +74,8 @@ class Ingress:
                 share=settings.shadow_share,
                 bound=settings.shadow_bound,
             ),
-            snapshot=lambda: snapshot(handles, dispatchers),
+            snapshot=lambda: snapshot(status.get, handles, dispatchers),
         )
-        # What is loaded by now stays: the collector need not walk it while requests wait.
-        gc.collect()
-        gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         logger.info("ingress %s in process %d", name, os.getpid())
 

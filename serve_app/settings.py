@@ -39,8 +39,11 @@ class Settings(BaseSettings):
     )
 
     model: Path = Field(
-        default=Path(".cache/prepared/model"),
-        description="The prepared folder that is served (`sentiment prepare` makes it).",
+        default=Path(".cache/prepared/sst2-minilm"),
+        description=(
+            "The prepared folder that is served (`sentiment prepare` makes it; `sentiment run`"
+            " sets this to what `--model` names)."
+        ),
     )
     timeout_s: float = Field(
         default=30.0,
@@ -100,6 +103,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Requests that may wait for one backend in one ingress replica, each on a"
         " connection of its own; more get 503.",
+    )
+    max_waiting_characters: int = Field(
+        default=64_000_000,
+        ge=1,
+        description="Characters of the texts that may wait for one backend in one ingress replica,"
+        " which bounds their memory; more get 503.",
     )
     texts_per_call: int = Field(
         default=8,

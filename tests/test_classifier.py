@@ -1,10 +1,111 @@
-"""What a replica says of a call; how it answers one is in tests/integration."""
+"""What a replica says of a call and of itself; how it answers is in tests/integration."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from serve_app.classifier import _tell
+from serve_app import classifier
+from serve_app.classifier import Classifier, ReplicaConfig, _tell, _warn_of_threads
+from serve_app.engine.backend import Encoded
+from serve_app.engine.batcher import Batcher
+from serve_app.engine.postprocess import Logits
 from serve_app.messages import Call, Reply
+from tests.integration.waiting import until
+
+TEXT = Encoded([1, 2])
+
+
+def good(batch: Sequence[Encoded]) -> Logits:
+    return np.zeros((len(batch), 2), dtype=np.float32)
+
+
+class Replica:
+    """What `check_health` looks at, with `logits` as the model."""
+
+    def __init__(self, logits: Callable[[Sequence[Encoded]], Logits]) -> None:
+        self.artifacts = SimpleNamespace(golden=SimpleNamespace(texts=["a"]))
+        self.backend = SimpleNamespace(encode=lambda texts: [TEXT for _ in texts], logits=logits)
+        self.batcher = Batcher(logits, 1, ReplicaConfig().budget)
+
+    async def check_health(self) -> None:
+        parts = SimpleNamespace(
+            _artifacts=self.artifacts, _backend=self.backend, _loaded=(self.batcher,)
+        )
+        await Classifier.check_health(parts)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def replica(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Replica]]:
+    made: list[Replica] = []
+
+    class Kept(Replica):
+        def __init__(self, logits: Callable[[Sequence[Encoded]], Logits]) -> None:
+            super().__init__(logits)
+            made.append(self)
+
+    monkeypatch.setattr(classifier, "HEALTH_DEADLINE_S", 0.1)
+    yield Kept
+    for it in made:
+        it.batcher.close()
+
+
+async def test_a_replica_whose_model_answers_is_well(replica: type[Replica]) -> None:
+    await replica(good).check_health()
+
+
+async def test_numbers_that_are_none_are_an_illness(replica: type[Replica]) -> None:
+    it = replica(lambda batch: good(batch) * np.nan)
+    with pytest.raises(RuntimeError, match="numbers that are none"):
+        await it.check_health()
+
+
+async def test_a_model_that_does_not_return_is_an_illness(replica: type[Replica]) -> None:
+    """ray#61263: a process that lives and answers nothing."""
+    returns = threading.Event()
+
+    def slow(batch: Sequence[Encoded]) -> Logits:
+        returns.wait(20)
+        return good(batch)
+
+    try:
+        with pytest.raises(TimeoutError):
+            await replica(slow).check_health()
+    finally:
+        returns.set()
+
+
+async def test_a_batch_that_does_not_end_is_an_illness(replica: type[Replica]) -> None:
+    returns = threading.Event()
+    first = threading.Event()
+
+    def stuck_once(batch: Sequence[Encoded]) -> Logits:
+        if not first.is_set():
+            first.set()
+            returns.wait(20)
+        return good(batch)
+
+    it = replica(stuck_once)
+    (waiting,) = it.batcher.submit([[TEXT]])
+    try:
+        await asyncio.to_thread(until, lambda: it.batcher.stuck > 0.1)
+        with pytest.raises(RuntimeError, match="a batch has been running for"):
+            await it.check_health()
+    finally:
+        returns.set()
+    await waiting
+    await it.check_health()
+
+
+def test_threads_that_are_not_the_reserved_cpus_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    _warn_of_threads(ReplicaConfig(workers=2, threads=1), 2.0)
+    _warn_of_threads(ReplicaConfig(workers=2, threads=1), 0.15)  # many share a small machine
+    assert not caplog.records
+    _warn_of_threads(ReplicaConfig(workers=2, threads=2), 2.0)
+    assert "2 workers of 2 threads on 2 reserved CPUs" in caplog.text
 
 
 def test_the_log_names_the_requests_whose_texts_failed(caplog: pytest.LogCaptureFixture) -> None:

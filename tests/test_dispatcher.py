@@ -42,7 +42,12 @@ class Replica:
         )
 
 
-def dispatcher(replica: Replica, max_texts: int = 10_000, max_requests: int = 10_000) -> Dispatcher:
+def dispatcher(
+    replica: Replica,
+    max_texts: int = 10_000,
+    max_requests: int = 10_000,
+    max_characters: int = 1_000_000,
+) -> Dispatcher:
     return Dispatcher(
         replica,
         backend="onnx",
@@ -51,6 +56,7 @@ def dispatcher(replica: Replica, max_texts: int = 10_000, max_requests: int = 10
         calls_per_replica=2,
         max_texts=max_texts,
         max_requests=max_requests,
+        max_characters=max_characters,
     )
 
 
@@ -146,6 +152,21 @@ async def test_too_many_requests_are_refused_however_few_their_texts() -> None:
     replica.may_answer.set()
     await asyncio.gather(*waiting)
     assert rows(await it.infer(["x"], 10)) == [1]
+
+
+async def test_long_texts_are_refused_before_they_fill_the_memory() -> None:
+    replica = Replica()
+    it = dispatcher(replica, max_characters=100)
+    replica.may_answer.clear()
+    waiting = [asyncio.create_task(it.infer(["x" * 60], 10))]
+    await settle()
+    with pytest.raises(OverloadedError):
+        await it.infer(["x" * 41], 10)
+    waiting.append(asyncio.create_task(it.infer(["x" * 40], 10)))
+    await settle()
+    replica.may_answer.set()
+    await asyncio.gather(*waiting)
+    assert rows(await it.infer(["x" * 101], 10)) == [101], "alone it is let in"
 
 
 async def test_a_queue_that_fills_at_once_does_not_send_clients_away_for_long() -> None:

@@ -179,7 +179,7 @@ def headers(gateway: Gateway, answers: Answers, start: float) -> dict[str, str]:
         f" inference;dur={answers.inference:.2f}, total;dur={total:.2f}",
         "x-backend": answers.backend,
         "x-batch-size": str(answers.batch_size),
-        "x-model": gateway.manifest.model_id,
+        "x-model": gateway.model,
     }
     if answers.truncated:
         result["x-truncated"] = str(answers.truncated)

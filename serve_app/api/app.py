@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from serve_app.api import cluster, document, health, huggingface, infer, open_inference, stream
 from serve_app.api.errors import (
-    BY_STATUS,
     INTERNAL,
-    Kind,
+    METHOD,
+    NOT_FOUND,
     ProblemError,
     as_error,
     as_problem,
@@ -83,11 +83,9 @@ def _handle_errors(app: FastAPI, gateway: Gateway) -> None:
         return render(request, error)
 
     async def http_error(request: Request, error: Exception) -> Response:
-        """Starlette's own 404 and 405."""
+        """Starlette's own."""
         assert isinstance(error, HTTPException)
-        kind = BY_STATUS.get(
-            error.status_code, Kind(f"http-{error.status_code}", error.status_code, error.detail)
-        )
+        kind = {404: NOT_FOUND, 405: METHOD}[error.status_code]
         detail = f"{request.method} {request.scope['path']}: {error.detail}."
         return render(request, ProblemError(kind, detail, headers=error.headers))
 

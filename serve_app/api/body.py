@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
@@ -88,10 +88,20 @@ def parse(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError):
-            raise ProblemError(NOT_JSON, f"The body is not JSON: {error}.") from None
+        fault: Exception = error
+    try:
+        text = body.decode("utf-8-sig", "surrogatepass")
+        return json.loads(text, parse_constant=_refuse)
+    except UnicodeDecodeError as error:
+        fault = ValueError(f"it is not UTF-8, {error.reason} at byte {error.start}")
+    except (ValueError, RecursionError):
+        pass  # the first parser says it better
+    raise ProblemError(NOT_JSON, f"The body is not JSON: {fault}.")
+
+
+def _refuse(constant: str) -> NoReturn:
+    """NaN and Infinity, which Python would take."""
+    raise ValueError(constant)
 
 
 def _too_large(limit: int) -> ProblemError:

@@ -2,9 +2,11 @@
 
 import asyncio
 import functools
+import string
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 
@@ -37,6 +39,7 @@ class Gateway:
         telemetry, shadow: take what happened, and compare the twins on it.
         snapshot: the state of the deployments, as `/cluster` shows it.
         identity, quota, spools: as the settings have them, so that no gateway is without.
+        model: its name as a header may carry it, the rest percent-encoded.
     """
 
     settings: Settings
@@ -50,6 +53,7 @@ class Gateway:
     identity: Authenticator = field(init=False)
     quota: Quota = field(init=False)
     spools: Room = field(init=False)
+    model: str = field(init=False)
     _cluster: Shared[Description] = field(init=False)
     _described: dict[str, Shared[Description | None]] = field(init=False)
 
@@ -57,6 +61,7 @@ class Gateway:
         self.identity = Authenticator(self.settings)
         self.quota = Quota(self.settings)
         self.spools = Room(self.settings.max_spools_bytes)
+        self.model = quote(self.manifest.model_id, safe=string.punctuation + " ")
         self._cluster = Shared(self._snapshot, CLUSTER_CACHED_S)
         self._described = {
             backend: Shared(functools.partial(self._description, backend), DESCRIBE_CACHED_S)

@@ -18,6 +18,8 @@ VERSIONS = ("ray", "torch", "transformers", "onnxruntime", "fastapi")
 def router(gateway: Gateway) -> APIRouter:
     """`/health` and `/ready` are open; `/info` is for clients."""
     routes = APIRouter(tags=["health"])
+    # Milliseconds of reading files.
+    versions = {name: version(name) for name in ("sentiment-service", *VERSIONS)}
 
     @routes.get(
         "/health",
@@ -94,13 +96,11 @@ def router(gateway: Gateway) -> APIRouter:
                     "max_body_bytes": settings.max_body_bytes,
                     "max_waiting_texts": settings.max_waiting_texts,
                     "max_waiting_requests": settings.max_waiting_requests,
+                    "max_waiting_characters": settings.max_waiting_characters,
                     "timeout_s": settings.timeout_s,
                     "quota": settings.quota,
                 },
-                "versions": {
-                    "sentiment-service": version("sentiment-service"),
-                    **{name: version(name) for name in VERSIONS},
-                },
+                "versions": versions,
                 "prepared_with": manifest.versions,
                 "config_hash": gateway.config_hash,
                 "measured": {

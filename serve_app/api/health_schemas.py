@@ -72,6 +72,7 @@ class Limits(BaseModel):
     max_body_bytes: int
     max_waiting_texts: int
     max_waiting_requests: int
+    max_waiting_characters: int
     timeout_s: float
     quota: str | None
 

@@ -24,6 +24,8 @@ logger = logging.getLogger("ray.serve")
 
 READ_S = 5.0
 """An issuer that has not answered in so long is away."""
+AWAY_WAIT_S = 1.0
+"""So long is waited for one that was away the last time: it may be back."""
 READ_BYTES = 1_000_000
 STALE_S = 24 * 3600.0
 """Keys that could not be read again for so long are not trusted any more."""
@@ -117,8 +119,12 @@ class Issuer:
 
     async def _read_again(self) -> None:
         reading = self._start()
-        if reading is not None:
-            await asyncio.shield(reading)  # a client that hangs up does not end it for the others
+        if reading is None:
+            return
+        # A client that hangs up does not end it for the others.
+        done, _ = await asyncio.wait({reading}, timeout=AWAY_WAIT_S if self._fault else None)
+        for read in done:
+            read.result()
 
     async def _read(self) -> None:
         before = self._fault

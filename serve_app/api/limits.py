@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage
@@ -16,10 +17,13 @@ from redis.exceptions import RedisError
 
 from serve_app.api.client import Client
 from serve_app.api.errors import INVALID, QUOTA, QUOTA_AWAY, ProblemError
+from serve_app.api.shared import Shared
 from serve_app.api.window import MARGIN_S, Window
 from serve_app.settings import Settings
 
 logger = logging.getLogger("ray.serve")
+
+T = TypeVar("T")
 
 POLICY = "texts"
 AWAY_S = 1.0
@@ -54,6 +58,7 @@ class Quota:
         self._closed = settings.quota_redis_away == "closed"
         self._fault = ""
         self._ask_at = 0.0
+        self._look = Shared(self._read, 0)  # `/ready` is open to everybody
         if settings.quota is None:
             return
         self._limit = parse(settings.quota)
@@ -118,23 +123,8 @@ class Quota:
                 f" {self._per}: it can never pass. Send fewer texts at a time.",
                 headers={"RateLimit-Policy": self._policy},
             )
-        if self._timeout is None:
-            return await self._count(self._limit, client, texts)
-        if self._fault and time.monotonic() < self._ask_at:
-            return self._uncounted()
-        async with self._connections:
-            if self._fault:
-                if time.monotonic() < self._ask_at:
-                    return self._uncounted()
-                self._ask_at = time.monotonic() + AWAY_S
-            try:
-                async with asyncio.timeout(self._timeout):
-                    verdict = await self._count(self._limit, client, texts)
-            except (RedisError, OSError, TimeoutError) as error:
-                self._away(error)
-                return self._uncounted()
-            self._back()
-            return verdict
+        limit = self._limit
+        return await self._ask(lambda: self._count(limit, client, texts)) or self._uncounted()
 
     async def give_back(self, client: Client, texts: int, drawn_at: float) -> None:
         """Undo a draw whose texts were not answered, if its window is still the current one.
@@ -142,33 +132,57 @@ class Quota:
         Args:
             drawn_at: `time.monotonic()` of the draw.
         """
-        if self._limit is None or not texts or self._fault:
+        if self._limit is None or not texts:
             return
-        try:
-            async with self._connections, asyncio.timeout(self._timeout):
-                asked = time.monotonic()
-                _, _, now, now_expires = await self._storage.get_sliding_window(
-                    self._limit.key_for(client.id), self._length
-                )
-                # A window's count is kept for another one, see `_count`.
-                begun = asked + now_expires - 2 * self._length - MARGIN_S
-                if now and begun <= drawn_at:
-                    await self._limiter.hit(self._limit, client.id, cost=-min(texts, now))
-        except (RedisError, OSError, TimeoutError) as error:
-            self._away(error)
+        limit = self._limit
+
+        async def undo() -> None:
+            asked = time.monotonic()
+            _, _, now, now_expires = await self._storage.get_sliding_window(
+                limit.key_for(client.id), self._length
+            )
+            # A window's count is kept for another one, see `_count`.
+            begun = asked + now_expires - 2 * self._length - MARGIN_S
+            if now and begun <= drawn_at:
+                await self._limiter.hit(limit, client.id, cost=-min(texts, now))
+
+        await self._ask(undo)
 
     async def state(self) -> tuple[bool, str]:
         """Whether texts are let in, and a sentence if they are not counted as they should be."""
-        if self._timeout is not None and self._limit is not None:
+        if self._limit is not None:
+            await self._look.get()
+        return not (self._fault and self._closed), self._fault
+
+    async def _read(self) -> None:
+        assert self._limit is not None
+        key = self._limit.key_for("ready")
+        # `check` hides why; reading a count tells.
+        await self._ask(lambda: self._storage.get(key), though_away=True)
+
+    async def _ask(
+        self, question: Callable[[], Awaitable[T]], *, though_away: bool = False
+    ) -> T | None:
+        """What the storage says; None where Redis is away, which not all wait for each time."""
+        if self._timeout is None:
+            return await question()
+        if self._is_away() and not though_away:
+            return None
+        async with self._connections:
+            if self._is_away() and not though_away:  # others have found it so meanwhile
+                return None
+            self._ask_at = time.monotonic() + AWAY_S
             try:
-                async with self._connections, asyncio.timeout(self._timeout):
-                    # `check` hides why; reading a count tells.
-                    await self._storage.get(self._limit.key_for("ready"))
+                async with asyncio.timeout(self._timeout):
+                    answer = await question()
             except (RedisError, OSError, TimeoutError) as error:
                 self._away(error)
-            else:
-                self._back()
-        return not (self._fault and self._closed), self._fault
+                return None
+            self._back()
+            return answer
+
+    def _is_away(self) -> bool:
+        return bool(self._fault) and time.monotonic() < self._ask_at
 
     async def _count(self, limit: RateLimitItem, client: Client, texts: int) -> Verdict:
         granted = await self._limiter.hit(limit, client.id, cost=texts)

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from serve_app.api import open_inference_schemas as schemas
 from serve_app.api.answers import Asked, Rendered, respond
 from serve_app.api.body import parse, read, require_media
-from serve_app.api.errors import INVALID, NOT_FOUND, ProblemError, not_ready
+from serve_app.api.errors import INVALID, MEDIA, NOT_FOUND, ProblemError, not_ready
 from serve_app.api.gateway import Gateway
 from serve_app.api.schemas import check_texts, flag_of, function_of, object_of
 from serve_app.api.tensors import BINARY, HEADER, Output, Values, decode, join, split, texts_of
@@ -44,6 +44,7 @@ def router(gateway: Gateway) -> APIRouter:
     manifest = gateway.manifest
     settings = gateway.settings
     models = list(gateway.dispatchers)
+    own_version = version("sentiment-service")
 
     @routes.get("/v2", **schemas.METADATA)
     async def metadata(request: Request) -> Response:
@@ -51,7 +52,7 @@ def router(gateway: Gateway) -> APIRouter:
         return JSONResponse(
             {
                 "name": "sentiment-service",
-                "version": version("sentiment-service"),
+                "version": own_version,
                 "extensions": ["binary_tensor_data"],
             }
         )
@@ -109,7 +110,11 @@ def router(gateway: Gateway) -> APIRouter:
 
     async def ask(request: Request) -> _Asked:
         length = request.headers.get(HEADER)
-        media = require_media(request, BINARY if length is not None else None)
+        media = require_media(request, BINARY)
+        if media == BINARY and length is None:
+            raise ProblemError(
+                MEDIA, f"{BINARY} needs the header {HEADER}: the bytes of JSON that it begins with."
+            )
         content, binary = split(await read(request, settings.max_body_bytes), length)
         default = DEFAULT_FUNCTION[manifest.problem_type]
         if media == BINARY and not content:  # Triton's raw request: all of it is one text

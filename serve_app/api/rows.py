@@ -17,6 +17,8 @@ from serve_app.api.errors import INVALID, ProblemError
 from serve_app.api.schemas import check_texts
 
 _BOM = "\ufeff".encode()
+LARGEST = 2.0**64
+"""The JSON parser makes larger whole numbers floats."""
 _CLOSED = rb'[^"]*+(?:""[^"]*+)*+"'
 """What follows a field's opening quote, to the one that closes it."""
 _END = rb"[^,]*+(?:,|\Z)"
@@ -117,6 +119,8 @@ class NdjsonRows(Rows):
             orjson.dumps({"id": row})
         except TypeError as error:  # a lone surrogate, or nested too deeply
             return Row(self._number, None, f"The row's `id` cannot be sent back: {error}.")
+        if isinstance(row, float) and abs(row) >= LARGEST:  # another id may have become the same
+            return Row(self._number, None, "The row's `id` is too large a number; send a text.")
         if "input" not in value:
             return Row(row, None, "The field `input` is missing.")
         return _checked(row, value["input"], "input")
@@ -151,6 +155,8 @@ class CsvRows(Rows):
             return
         record = bytes(self._open)
         self._open, self._quoted = bytearray(), False
+        if too_long and self._header is None:
+            self._checked_header([], f"The row is longer than {self._limit} bytes.")
         if too_long:
             self._append(rows, self._too_long)
         elif record.strip():
@@ -172,14 +178,7 @@ class CsvRows(Rows):
         except (UnicodeDecodeError, csv.Error) as error:
             fault = f"The row is no CSV in UTF-8: {error}."
         if self._header is None:
-            if self._column not in fields:
-                have = ", ".join(map(repr, fields))
-                raise ProblemError(
-                    INVALID,
-                    f"The CSV has no column {self._column!r}; it has {have or 'no header'}.",
-                    field="text_column",
-                )
-            self._header = fields
+            self._header = self._checked_header(fields, fault)
         elif not fields:
             self._append(rows, Row(self._number, None, fault))
         elif len(fields) != len(self._header):
@@ -189,6 +188,22 @@ class CsvRows(Rows):
             named = dict(zip(self._header, fields, strict=True))
             row = named.get("id", self._number)
             self._append(rows, _checked(row, named[self._column], self._column))
+
+    def _checked_header(self, fields: list[str], fault: str) -> list[str]:
+        """
+        Raises:
+            ProblemError: 422, it cannot be read, or has not the column once.
+        """
+        have = ", ".join(map(repr, fields)) or "none"
+        if fault:
+            detail = fault.replace("The row", "The CSV's header")
+        elif self._column not in fields:
+            detail = f"The CSV has no column {self._column!r}; it has {have}."
+        elif twice := [name for name in (self._column, "id") if fields.count(name) > 1]:
+            detail = f"The CSV has several columns {twice[0]!r}; it has {have}."
+        else:
+            return fields
+        raise ProblemError(INVALID, detail, field="text_column")
 
 
 def _ends_quoted(line: bytes, quoted: bool) -> bool:

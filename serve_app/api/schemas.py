@@ -189,5 +189,7 @@ def _check_text(text: Any, field: str) -> None:
 def _json_type(value: Any) -> str:
     if value is None:
         return "null"
-    names = {bool: "a boolean", int: "a number", float: "a number", list: "a list"}
+    names = {
+        bool: "a boolean", int: "a number", float: "a number", list: "a list", str: "a text"
+    }  # fmt: skip
     return names.get(type(value), "an object")

@@ -1,6 +1,7 @@
 """What is asked for once however many want it at the same time, and kept for a while."""
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -26,11 +27,19 @@ class Shared(Generic[T]):
         Raises:
             Exception: whatever `ask` raised.
         """
-        if self._asking is None or (self._asking.done() and time.monotonic() >= self._until):
-            self._asking = asyncio.get_running_loop().create_task(self._answer())
+        asking = self._asking
+        if asking is None or asking.cancelled() or (asking.done() and self._is_old()):
+            # Ray cancels with a request what was asked in its context: here for everybody.
+            asking = asyncio.get_running_loop().create_task(
+                self._answer(), context=contextvars.Context()
+            )
             # Whoever asked may have gone: the fault is not to be told as nobody's.
-            self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return await asyncio.shield(self._asking)  # one who hangs up does not end it for the others
+            asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._asking = asking
+        return await asyncio.shield(asking)  # one who hangs up does not end it for the others
+
+    def _is_old(self) -> bool:
+        return time.monotonic() >= self._until
 
     async def _answer(self) -> T:
         try:

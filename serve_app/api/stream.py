@@ -8,7 +8,7 @@ reader holds up the pieces, not the upload; a client that hangs up ends all thre
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
@@ -163,6 +163,7 @@ class _Stream(Response):
         self._errors = 0
         self._truncated = 0
         self._status = HUNG_UP
+        self._drawing = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -175,8 +176,7 @@ class _Stream(Response):
         try:
             await writing
         except asyncio.CancelledError:
-            if not writing.cancelled():  # it was this call that was cancelled
-                raise
+            pass  # the client has hung up
         except Exception:
             self._status = INTERNAL.status
             raise
@@ -279,12 +279,18 @@ class _Stream(Response):
                 yield answered
             raise
         finally:
-            for task in (following, *pieces):
-                if task is not None:
-                    task.cancel()
-            for unsent in await asyncio.gather(*pieces, return_exceptions=True):
-                if isinstance(unsent, _Piece):
-                    await self._give_back(unsent.texts, unsent.drawn_at)
+            if following is not None:
+                following.cancel()
+            # Ray cancels this call as well, a moment after the client has hung up.
+            await asyncio.shield(asyncio.create_task(self._drop(pieces)))
+
+    async def _drop(self, pieces: Iterable["asyncio.Task[_Piece]"]) -> None:
+        """End pieces that will not be sent, and give back what those took that have ended well."""
+        for task in pieces:
+            task.cancel()
+        for unsent in await asyncio.gather(*pieces, return_exceptions=True):
+            if isinstance(unsent, _Piece):
+                await self._give_back(unsent.texts, unsent.drawn_at)
 
     async def _pieces(self, spool: Spool) -> AsyncIterator[list[Row]]:
         """Rows in pieces: full ones while the upload runs ahead, else what has arrived."""
@@ -302,7 +308,9 @@ class _Stream(Response):
                     waiting.append(row)
                 if number % AT_ONCE == 0:
                     await asyncio.sleep(0)
-            while waiting and (len(waiting) >= most or not spool.waiting):
+            # A piece is no larger than a request may be, and what came with its last row.
+            large = sum(len(row.text or "") for row in waiting) >= limit
+            while waiting and (len(waiting) >= most or large or not spool.waiting):
                 yield waiting[:most]
                 del waiting[:most]
             # Neither a full spool nor rows without end (blank lines) may hold the loop.
@@ -313,7 +321,8 @@ class _Stream(Response):
     async def _answer(self, rows: list[Row]) -> _Piece:
         texts = [row.text for row in rows if row.text is not None]
         lines: list[dict[str, Any]] = []
-        await self._gateway.quota.draw_patiently(self._client, len(texts), PATIENCE_S)
+        async with self._drawing:  # one after the other: patience begins when it is its turn
+            await self._gateway.quota.draw_patiently(self._client, len(texts), PATIENCE_S)
         drawn, drawn_at = len(texts), time.monotonic()
         try:
             answers = await self._try(texts) if texts else None

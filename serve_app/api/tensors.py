@@ -123,7 +123,7 @@ def texts_of(tensor: dict[str, Any], binary: bytes, max_texts: int, field: str) 
         data: Any = _flat(tensor.get("data"), columns)
     else:
         if whole(size) != len(binary):
-            said = size if isinstance(size, int | float) else "no number"
+            said = size if whole(size) is not None else "no whole number"
             raise _wrong_size(
                 f"{field}.parameters.binary_data_size",
                 f"is {said}, and {len(binary)} bytes follow the JSON object",

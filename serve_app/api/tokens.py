@@ -117,8 +117,8 @@ class Tokens:
 
 def _client(claims: dict[str, Any]) -> Client:
     subject: str = claims["sub"]
-    if not 0 < len(subject) <= LONGEST_SUBJECT:
-        raise RefusedError("the token's `sub` is empty or too long")
+    if not 0 < len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
+        raise RefusedError("the token's `sub` is empty, too long or not printable")
     return Client(f"oidc:{subject}", "oidc", _scopes(claims))
 
 

@@ -1,17 +1,23 @@
 """Texts to token ids, and token ids to padded arrays, alike for both backends."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from tokenizers import Encoding
 from tokenizers import Tokenizer as FastTokenizer
 
 from serve_app.engine.artifacts import ArtifactError
 from serve_app.engine.backend import Encoded
 
 Ids = npt.NDArray[np.int64]
+
+AMPLE = 16
+"""Characters for each token that is kept. Of a longer text this much is tokenized first: a megabyte
+takes seconds and hundreds of megabytes, for the 512 tokens that the model reads of it."""
 
 
 class Tokenizer:
@@ -34,15 +40,30 @@ class Tokenizer:
         except Exception as error:  # tokenizers raises bare Exception
             raise ArtifactError(f"{folder / 'tokenizer.json'} cannot be read: {error}") from error
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length, direction=_truncation_side(folder))
+        side = _truncation_side(folder)
+        self._tokenizer.enable_truncation(max_length, direction=side)
+        # Where the end is what is kept, every text is tokenized whole.
+        self._ample = max_length * AMPLE if side == "right" else sys.maxsize
         self._pad_id = pad_id
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """One result a text, in order, none padded."""
+        encodings = self._tokenizer.encode_batch([text[: self._ample] for text in texts])
         return [
             Encoded(encoding.ids, bool(encoding.overflowing))
-            for encoding in self._tokenizer.encode_batch(list(texts))
+            if len(text) <= self._ample or _settled(encoding)
+            else self._encode_long(text)
+            for text, encoding in zip(texts, encodings, strict=True)
         ]
+
+    def _encode_long(self, text: str) -> Encoded:
+        """A text of whose first `_ample` characters the tokens did not tell."""
+        size = self._ample
+        while True:
+            size *= 8
+            encoding = self._tokenizer.encode(text[:size])
+            if size >= len(text) or _settled(encoding):
+                return Encoded(encoding.ids, bool(encoding.overflowing))
 
     def pad(self, batch: Sequence[Encoded]) -> tuple[Ids, Ids]:
         """Token ids and attention mask, each [texts, longest]."""
@@ -53,6 +74,18 @@ class Tokenizer:
             ids[row, : len(encoded)] = encoded.ids
             mask[row, : len(encoded)] = 1
         return ids, mask
+
+
+def _settled(encoding: Encoding) -> bool:
+    """Whether the tokens kept of a text's beginning are those of the whole text.
+
+    A token depends on its word alone, and the word at the cut is not among those that are kept.
+    """
+    if not encoding.overflowing:
+        return False
+    kept = [word for word in encoding.word_ids if word is not None]
+    last = [word for word in encoding.overflowing[-1].word_ids if word is not None]
+    return bool(kept and last) and last[-1] > kept[-1]
 
 
 def _truncation_side(folder: Path) -> str:

@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from serve_app.api.body import read
+from serve_app.api.body import parse, read
 from serve_app.api.errors import ProblemError
 
 
@@ -42,3 +42,21 @@ async def test_a_client_that_hangs_up_is_no_fault_of_the_service() -> None:
     with pytest.raises(ProblemError) as refused:
         await read(request(part(b"a", True), {"type": "http.disconnect"}), 2)
     assert refused.value.kind.status == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"input": NaN}', "not JSON: unexpected character"),
+        ('{"input": "a"}'.encode("utf-16"), "it is not UTF-8, invalid start byte at byte 0"),
+        (b'{"input": "caf\xe9"}', "it is not UTF-8, invalid continuation byte at byte 14"),
+    ],
+)
+def test_what_is_no_json_is_told_why(body: bytes, says: str) -> None:
+    with pytest.raises(ProblemError, match=says):
+        parse(body)
+
+
+def test_a_byte_order_mark_and_lone_surrogates_pass() -> None:
+    assert parse(b'\xef\xbb\xbf{"input": "a"}') == {"input": "a"}
+    assert parse(b'{"input": "\\ud800"}') == {"input": "\ud800"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from serve_app.api.client import Client
@@ -94,7 +94,6 @@ def test_what_is_left_and_when_there_is_more(
     assert {texts: window.wait(texts) for texts in waits} == waits
 
 
-@settings(deadline=None)
 @given(
     start=st.floats(0, 10),
     draws=st.lists(st.tuples(st.integers(1, 12), st.floats(0, 15)), min_size=1, max_size=30),
@@ -125,7 +124,6 @@ def test_the_wait_proves_true_and_is_the_shortest_in_whole_seconds(
     asyncio.run(run())
 
 
-@settings(deadline=None)
 @given(draws=st.lists(st.tuples(st.integers(1, 12), st.booleans(), st.floats(0, 9)), max_size=30))
 def test_what_the_header_says_is_left_is_let_in_and_no_more(
     draws: list[tuple[int, bool, float]],

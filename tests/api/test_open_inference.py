@@ -11,7 +11,7 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 from serve_app.api.gateway import Gateway
 from serve_app.api.keys import Records, write
 from tests.api.asking import client
-from tests.api.world import World
+from tests.api.world import MANIFEST, World
 
 INFER = "/v2/models/onnx/infer"
 TEXTS = ["four", "seven.."]
@@ -55,6 +55,14 @@ async def test_texts_get_labels_and_scores(backend: str) -> None:
     }
     assert answer.headers["x-model"] == "arithmetic"
     assert answer.headers["server-timing"].startswith("queue;dur=")
+
+
+async def test_a_models_name_that_no_header_can_carry_is_encoded() -> None:
+    manifest = MANIFEST.model_copy(update={"model_id": "модель\nx: y/a b"})
+    async with client(World(manifest).app) as http:
+        answer = await http.post("/onnx/infer", json={"input": "a"})
+    assert answer.status_code == 200
+    assert answer.headers["x-model"] == "%D0%BC%D0%BE%D0%B4%D0%B5%D0%BB%D1%8C%0Ax: y/a b"
 
 
 async def test_the_id_comes_back() -> None:

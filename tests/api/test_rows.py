@@ -59,6 +59,9 @@ BAD = {
     b'{"input": "x", "id": "\\ud800"}': "`id` cannot be sent back",
     b'{"input": "x", "id": ' + b"[" * 254 + b"]" * 254 + b"}": "`id` cannot be sent back",
     b'{"input": "x", "id": ' + b"[" * 300 + b"]" * 300 + b"}": "`id` cannot be sent back",
+    b'{"input": "x", "id": 123456789012345678901}': "too large a number",
+    b'{"input": "x", "id": 1e400}': "too large a number",
+    b'{"input": "x", "id": NaN}': "not JSON",
     b'{"input": "' + b"x" * 2000 + b'"}': "longer than 1000",
 }
 
@@ -91,6 +94,23 @@ def test_bad_csv_records_are_answered_in_their_place() -> None:
 def test_a_csv_without_the_column_says_what_it_has() -> None:
     with pytest.raises(ProblemError, match=r"'text'.*'a', 'b'"):
         list(CsvRows(1000, "text").feed(b"a,b\n1,2\n"))
+
+
+@pytest.mark.parametrize(
+    ("upload", "says"),
+    [
+        (b"t\xff\ngood\n", "header is no CSV in UTF-8: .*0xff"),
+        ("t\ngood\n".encode("utf-16"), "header is no CSV in UTF-8"),
+        (b"t\rgood\r", "header is no CSV in UTF-8: new-line character"),
+        (b"t,t\na,b\n", "several columns 't'"),
+        (b"id,id,t\n1,2,a\n", "several columns 'id'"),
+        (b"t" * 2000 + b"\ngood\n", "header is longer than 1000 bytes"),
+    ],
+)
+def test_a_header_that_cannot_be_read_is_told_why(upload: bytes, says: str) -> None:
+    rows = CsvRows(1000, "t")
+    with pytest.raises(ProblemError, match=says):
+        [*rows.feed(upload), *rows.end()]
 
 
 def test_a_quote_that_is_never_closed_does_not_eat_the_memory() -> None:

@@ -1,6 +1,7 @@
 """One question for all who ask at the same time."""
 
 import asyncio
+import contextvars
 
 import pytest
 
@@ -32,6 +33,32 @@ async def test_all_who_ask_at_once_share_one_answer() -> None:
     assert await asyncio.gather(*asking[1:]) == [1] * 9
     assert asking[0].cancelled()
     assert await shared.get() == 1
+
+
+async def test_the_question_is_in_nobodys_context() -> None:
+    """Ray would cancel it with the request of the first who asked."""
+    request: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="none")
+
+    async def ask() -> str:
+        return request.get()
+
+    request.set("the first")
+    assert await Shared(ask, 3600).get() == "none"
+
+
+async def test_what_was_cancelled_is_asked_again() -> None:
+    source = Source()
+    shared = Shared(source.ask, 3600)
+    asking = asyncio.create_task(shared.get())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert source.asked == 1
+    assert shared._asking is not None
+    shared._asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    source.may_answer.set()
+    assert await shared.get() == 2
 
 
 async def test_an_old_answer_is_asked_for_again_and_a_fault_is_kept_no_longer() -> None:

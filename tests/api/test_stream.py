@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message
 
+from serve_app.api.answers import infer
 from serve_app.api.client import ANONYMOUS
+from serve_app.api.gateway import Gateway
 from serve_app.api.keys import Records, write
 from serve_app.api.stream import AT_ONCE
+from serve_app.request import Answers
 from serve_app.telemetry import BAD_ROWS, REQUESTS, TEXTS, Metric
 from tests.api.world import World
 
@@ -183,6 +186,68 @@ async def test_uploads_that_fill_the_disk_together_are_told_so(world: World) -> 
     first.hang_up()
     await first.task
     assert world.gateway.spools._left == 3000, "the disk is given back"
+
+
+async def test_one_piece_at_a_time_waits_for_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has the same patience: those behind the first would begin to lose it with its own."""
+    world = World(quota="1000/hour")
+    drawing, most = 0, 0
+
+    async def draw(*_: object) -> None:
+        nonlocal drawing, most
+        drawing += 1
+        most = max(most, drawing)
+        await asyncio.sleep(0.001)
+        drawing -= 1
+
+    monkeypatch.setattr(world.gateway.quota, "draw_patiently", draw)
+    talk = Conversation(world.app)
+    talk.send(rows(*["text"] * 500), more=False)
+    await talk.message()
+    assert (await talk.rest())[-1]["summary"]["rows"] == 500
+    assert most == 1
+    await talk.task
+
+
+async def test_long_rows_travel_in_pieces_no_larger_than_a_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pieces: list[int] = []
+
+    async def noted(gateway: Gateway, backend: str, texts: list[str]) -> Answers:
+        pieces.append(len(texts))
+        return await infer(gateway, backend, texts)
+
+    monkeypatch.setattr("serve_app.api.stream.infer", noted)
+    talk = Conversation(World(max_body_bytes=100_000).app)
+    talk.send(rows(*["x" * 60_000] * 12), more=False)
+    await talk.message()
+    *lines, last = await talk.rest()
+    assert [line["id"] for line in lines] == list(range(12))
+    assert last["summary"]["rows"] == sum(pieces) == 12
+    assert max(pieces) <= 3
+    await talk.task
+
+
+async def test_who_hangs_up_gets_back_what_was_answered_and_not_sent() -> None:
+    """Ray cancels the call itself a moment after the client has gone."""
+    world = World(quota="250/hour")
+    talk = Conversation(world.app)
+    talk.send(rows(*["text"] * 200), more=False)
+    await talk.message()
+    await world.until(lambda: world.texts == 200)
+    for _ in range(20):
+        await asyncio.sleep(
+            0
+        )  # all is answered; of four pieces two wait behind those that the reader does not take
+    talk.hang_up()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    talk.task.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.wait({talk.task})
+        while not (await world.gateway.quota.take(ANONYMOUS, 100)).granted:  # noqa: ASYNC110 no event
+            await asyncio.sleep(0.01)
 
 
 async def test_a_client_that_hangs_up_ends_the_work(world: World) -> None:

@@ -110,7 +110,7 @@ def test_a_size_that_is_no_number_is_not_repeated() -> None:
     for _ in range(900):
         nested = [nested]
     tensor = {"shape": [1], "parameters": {"binary_data_size": nested}}
-    with pytest.raises(ProblemError, match="is no number, and 5 bytes"):
+    with pytest.raises(ProblemError, match="is no whole number, and 5 bytes"):
         texts_of(tensor, b"\1\0\0\0a", MAX_TEXTS, "inputs[0]")
 
 

@@ -235,6 +235,25 @@ async def test_an_issuer_that_is_known_to_be_away_is_not_waited_for(
         await settled(tokens)
 
 
+async def test_who_names_a_key_waits_a_second_for_an_issuer_that_was_away(
+    issuer: SigningIssuer, tokens: Tokens, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever sends tokens with keys that are none would be held, and hold their bodies."""
+    monkeypatch.setattr("serve_app.api.issuer.AWAY_WAIT_S", 0.0)
+    issuer.down()
+    with pytest.raises(UncheckedError):
+        await tokens.client(issuer.token())
+    clock.now += PAUSE
+    with pytest.raises(UncheckedError):
+        await tokens.client(issuer.token())
+    assert tokens.issuer._reading is not None, "it is being asked"
+    await settled(tokens)
+    issuer.up()
+    monkeypatch.setattr("serve_app.api.issuer.AWAY_WAIT_S", 20.0)
+    clock.now += PAUSE
+    await tokens.client(issuer.token())
+
+
 async def test_keys_that_are_a_day_old_are_not_trusted(
     issuer: SigningIssuer, tokens: Tokens, clock: Clock
 ) -> None:

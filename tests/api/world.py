@@ -54,6 +54,7 @@ class World:
                 calls_per_replica=self.settings.calls_per_replica,
                 max_texts=self.settings.max_waiting_texts,
                 max_requests=self.settings.max_waiting_requests,
+                max_characters=self.settings.max_waiting_characters,
             )
             for backend in ("transformers", "onnx")
         }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import pytest
 import torch
 
@@ -84,6 +85,14 @@ def test_torch_keeps_to_its_threads_in_whatever_thread_calls(artifacts: Artifact
     backend = TorchBackend(artifacts, 1)
     backend.logits(backend.encode(["x"]))
     assert torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_onnx_has_its_threads_and_no_more(artifacts: Artifacts, threads: int) -> None:
+    before = psutil.Process().num_threads()
+    backend = OnnxBackend(artifacts, threads, "int8")
+    backend.logits(backend.encode(["x"]))
+    assert psutil.Process().num_threads() == before + threads - 1  # who calls is one of them
 
 
 def test_the_cpus_name_has_its_integer_instructions(tmp_path: Path) -> None:

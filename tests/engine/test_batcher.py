@@ -56,7 +56,7 @@ REQUESTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(REQUESTS, st.integers(1, 3))
 def test_each_text_gets_its_own_answer_and_no_batch_exceeds_the_budget(
     requests: list[list[tuple[int, int]]], workers: int
