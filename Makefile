@@ -89,5 +89,5 @@ dashboard:  ## the cluster's Ray dashboard on :8265, and the token that it asks 
 lint-delivery: install  ## workflows, Dockerfile, scripts and YAML
 	$(BIN)/python -m pytest -q tests/workflows
 
-rehearse: install  ## the manifests with real processes on several hosts; root
-	$(BIN)/python -m pytest -q -s tests/cluster/test_rehearsal.py
+rehearse: install  ## the manifests with real processes on several hosts, and all replicas; root
+	$(BIN)/python -m pytest -q -s tests/cluster/test_rehearsal.py tests/benchmarks/test_elastic.py

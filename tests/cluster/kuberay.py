@@ -123,6 +123,7 @@ class RayPods:
             # Pods may have 65,536 files; this machine perhaps not.
             "RAY_SERVE_HAPROXY_MAXCONN": str(connections()),
             **settings,
+            **{variable["name"]: variable["value"] for variable in container["env"]},
             **operator,
             "RAY_AUTH_MODE": self._cluster["authOptions"]["mode"],
             "RAY_AUTH_TOKEN": self._secrets[self._cluster["authOptions"]["secretName"]],
@@ -146,4 +147,5 @@ def image_environment() -> dict[str, str]:
     stage = re.split(r"^FROM .* AS serve\n", text, flags=re.MULTILINE)[1].split("\nFROM ")[0]
     (block,) = re.findall(r"^ENV ((?:.*\\\n)*.*)$", stage, re.MULTILINE)
     words = shlex.split(block.replace("\\\n", " "))
-    return {name: value for name, _, value in (word.partition("=") for word in words)}
+    pairs = (word.replace("/app/", f"{ROOT}/").partition("=") for word in words)
+    return {name: value for name, _, value in pairs}

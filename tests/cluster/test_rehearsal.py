@@ -2,7 +2,8 @@
 
 The commands, resources, environment and Serve configuration are those that the manifests carry;
 the hosts are namespaces of this machine, the balancer before them an HAProxy. Deploy, call, upgrade
-in place; by `make rehearse` also drain a worker, lose the head, and upgrade to a second cluster.
+in place; by `make rehearse` also drain a worker, lose the head, lose Redis, and upgrade to a second
+cluster, of a broken model and of a good one.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ import pytest
 import requests
 
 from serve_app.jobs.key import main as key_main
-from serve_app.jobs.manifests import render
+from serve_app.jobs.manifests import Manifest, render
 from serve_app.serve_config import hash_of, with_hash
 from tests.cluster.balancer import Balancer
 from tests.cluster.hosts import Host, network, until
@@ -86,10 +87,15 @@ class RayCluster:
 
     def running(self) -> bool:
         """Whether the application runs with every deployment at its wanted size."""
+        return self.status() == "RUNNING"
+
+    def status(self) -> str:
+        """Of the application, as Serve tells it."""
         if not self.answers():
-            return False
+            return "no head"
         seen = self.dashboard("GET", "/api/serve/applications/").json()["applications"]
-        return {name: app["status"] for name, app in seen.items()} == {"sentiment": "RUNNING"}
+        assert set(seen) == {"sentiment"}
+        return str(seen["sentiment"]["status"])
 
     def ready(self) -> list[str]:
         """The workers whose readiness probe is answered: those that the Service selects."""
@@ -99,10 +105,13 @@ class RayCluster:
 class Rehearsal:
     """Every host, the clients' view through the balancer, and the log."""
 
-    def __init__(self, hosts: dict[str, Host], balancer: Balancer, blue: RayCluster, key: str):
+    def __init__(
+        self, hosts: dict[str, Host], balancer: Balancer, blue: RayCluster, key: str, redis: str
+    ) -> None:
         self.hosts = hosts
         self.balancer = balancer
         self.blue = blue
+        self.redis_password = redis
         self._headers = {"Authorization": f"Bearer {key}"}
         self._begin = time.monotonic()
 
@@ -205,18 +214,14 @@ def rehearsal(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with network(folder, *names) as hosts:
         for host in hosts.values():
             shutil.copy(keys, host.tmp)
-        hosts["redis"].start(
-            f"exec redis-server --dir /tmp --appendonly yes --bind 0.0.0.0"
-            f" --requirepass {values['redis']}",
-            {},
-        )
+        _start_redis(hosts["redis"], values["redis"])
         workers = [hosts["one"], hosts["two"], hosts["three"]]
         pods = RayPods(render("local"), own, values, hosts["head"].address, "blue")
         balancer = Balancer(hosts["edge"], workers, pods.readiness())
         balancer.start()
         blue = RayCluster(hosts["head"], workers[:2], pods, values["ray-auth-token"])
         try:
-            yield Rehearsal(hosts, balancer, blue, out.getvalue().split()[-1])
+            yield Rehearsal(hosts, balancer, blue, out.getvalue().split()[-1], values["redis"])
         finally:
             if keep := os.environ.get("SENTIMENT_REHEARSAL_LOGS"):
                 for host in hosts.values():
@@ -235,6 +240,8 @@ def test_deploys_as_the_operator_does(rehearsal: Rehearsal) -> None:
     until("a worker is ready", LIMIT_S, blue.ready)
     rehearsal.send_to(blue)
     assert [rehearsal.ask(route) for route in ROUTES] == ["POSITIVE", "POSITIVE"]
+    # Where a container's log goes, so does the replicas'.
+    assert any("certified on" in host.log for host in blue.workers)
     rehearsal.say(f"both routes answer through the balancer and {', '.join(blue.ready())}")
 
 
@@ -333,18 +340,55 @@ def test_loses_the_head_and_recovers(rehearsal: Rehearsal) -> None:
 
 
 @pytest.mark.long
+def test_loses_redis_and_recovers(rehearsal: Rehearsal) -> None:
+    """What the head remembers is there; the head's own process does not outlive it."""
+    blue, redis = rehearsal.blue, rehearsal.hosts["redis"]
+    with Load(rehearsal) as load:
+        load.more()
+        redis.end()
+        lost = time.monotonic()
+        rehearsal.say("Redis is lost")
+        load.more(100)
+        _start_redis(redis, rehearsal.redis_password)
+        until("the dashboard answers", LIMIT_S, blue.answers)
+        until("the application runs", LIMIT_S, blue.running)
+        rehearsal.say(f"the application runs again after {time.monotonic() - lost:.0f} s")
+        load.more()
+    rehearsal.say(f"meanwhile: {load}")
+    assert not load.errors
+
+
+@pytest.mark.long
+def test_a_broken_model_takes_nothing_over(rehearsal: Rehearsal, prepared: Path) -> None:
+    """ray#63016: the operator moves the traffic to an application that runs, and to no other."""
+    second = _second(rehearsal, prepared, "broken", rehearsal.blue.pods.manifests)
+    for host in (second.head, *second.workers):
+        os.truncate(host.tmp / "model" / "onnx" / "int8.onnx", 1000)
+    with Load(rehearsal) as load:
+        load.more()
+        second.start(second.head)
+        until("the second dashboard answers", LIMIT_S, second.answers)
+        second.start(*second.workers)
+        until("the configuration is taken", LIMIT_S, second.deploy)
+        until("the deployment has failed", LIMIT_S, lambda: second.status() == "DEPLOY_FAILED")
+        rehearsal.say(f"the broken model is told: {load}")
+        for host in (second.head, *second.workers):
+            second.lose(host)
+        load.more()
+    assert not load.errors
+
+
+@pytest.mark.long
 def test_upgrades_to_a_second_cluster_under_load(rehearsal: Rehearsal, prepared: Path) -> None:
     """What `NewCluster` does where an image or a setting has changed."""
-    blue, head, three = rehearsal.blue, rehearsal.hosts["head2"], rehearsal.hosts["three"]
-    for host in (head, three):
-        shutil.copytree(prepared, host.tmp / "model")  # the new image's own
+    blue = rehearsal.blue
     manifests = copy.deepcopy(blue.pods.manifests)
     settings = next(
         m for m in manifests if m["kind"] == "ConfigMap" and "SENTIMENT_AUTH" in m["data"]
     )
     settings["data"]["SENTIMENT_MAX_TEXTS"] = "99"
-    pods = blue.pods.beside(manifests, {"SENTIMENT_MODEL": "/tmp/model"}, head.address, "green")
-    green = RayCluster(head, [three], pods, blue.token)
+    green = _second(rehearsal, prepared, "green", manifests)
+    head, (three,) = green.head, green.workers
     with Load(rehearsal) as load:
         load.more()
         green.start(head)
@@ -364,6 +408,25 @@ def test_upgrades_to_a_second_cluster_under_load(rehearsal: Rehearsal, prepared:
         load.more()
     rehearsal.say(f"the first cluster has ended: {load}")
     assert not load.errors
+
+
+def _second(
+    rehearsal: Rehearsal, prepared: Path, name: str, manifests: list[Manifest]
+) -> RayCluster:
+    """A cluster beside the first, with a model of its own, as a new image has it."""
+    head, worker = rehearsal.hosts["head2"], rehearsal.hosts["three"]
+    for host in (head, worker):
+        shutil.copytree(prepared, host.tmp / "model")
+    pods = rehearsal.blue.pods.beside(
+        manifests, {"SENTIMENT_MODEL": "/tmp/model"}, head.address, name
+    )
+    return RayCluster(head, [worker], pods, rehearsal.blue.token)
+
+
+def _start_redis(host: Host, password: str) -> None:
+    host.start(
+        f"exec redis-server --dir /tmp --appendonly yes --bind 0.0.0.0 --requirepass {password}", {}
+    )
 
 
 def _ready(host: Host) -> bool:

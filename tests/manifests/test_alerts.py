@@ -4,12 +4,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from serve_app.jobs.manifests import render, the
-from serve_app.serve_config import ROOT
+from serve_app.serve_config import ROOT, load
 from tests.manifests.conftest import ACCOUNT, IMAGES
 
 TESTS = Path(__file__).with_name("alerts_test.yaml")
@@ -23,6 +24,11 @@ def rules() -> dict[str, object]:
 
 def names(rules: dict[str, object]) -> list[str]:
     return re.findall(r"^ *-? ?alert: (\w+)$", yaml.safe_dump(rules), re.MULTILINE)
+
+
+def expressions(rules: dict[str, object]) -> list[str]:
+    groups: list[dict[str, Any]] = rules["groups"]  # type: ignore[assignment]
+    return [rule["expr"].strip() for group in groups for rule in group["rules"]]
 
 
 @pytest.mark.system
@@ -43,6 +49,27 @@ def test_every_alert_is_seen_to_fire_and_to_be_silent(rules: dict[str, object]) 
     for name in names(rules):
         assert any(c["alertname"] == name and c["exp_alerts"] for c in cases), name
         assert any(c["alertname"] == name and not c["exp_alerts"] for c in cases), name
+
+
+def test_the_most_replicas_are_those_of_the_serve_config(rules: dict[str, object]) -> None:
+    most = {
+        deployment["autoscaling_config"]["max_replicas"]
+        for deployment in load()["applications"][0]["deployments"]
+        if "autoscaling_config" in deployment
+    }
+    (number,) = re.findall(
+        r"^max by.*target_replicas\{.*\}\) >= (\d+)$", "\n".join(expressions(rules)), re.MULTILINE
+    )
+    assert most == {int(number)}
+
+
+def test_the_alert_on_disagreement_has_texts_to_look_at() -> None:
+    (settings,) = [
+        manifest["data"]
+        for manifest in render("eks", IMAGES, ACCOUNT)
+        if manifest["kind"] == "ConfigMap" and "SENTIMENT_AUTH" in manifest["data"]
+    ]
+    assert float(settings["SENTIMENT_SHADOW_SHARE"]) > 0
 
 
 def test_every_alert_is_in_the_guide(rules: dict[str, object]) -> None:

@@ -142,6 +142,14 @@ def test_config_maps(manifests: list[Manifest]) -> None:
     assert set(named) <= maps
 
 
+def test_one_page_serves(manifests: list[Manifest]) -> None:
+    """streamlit#4173: an upload is in the memory of the pod that took it."""
+    (page,) = [
+        m for m in manifests if m["kind"] == "Deployment" and m["metadata"]["name"] == "page"
+    ]
+    assert page["spec"]["replicas"] == 1
+
+
 def test_settings_are_settings(manifests: list[Manifest]) -> None:
     (settings,) = [
         m

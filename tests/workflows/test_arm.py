@@ -1,6 +1,7 @@
 """Whatever the images install has a wheel for arm64, at the version of the lock."""
 
 import json
+import re
 import subprocess
 import sys
 from importlib.metadata import distribution
@@ -10,8 +11,15 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from serve_app.serve_config import ROOT
+
 PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
-EXTRAS = {"serve", "prepare", "ui"}
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+EXTRAS = {
+    extra
+    for extras in re.findall(r"(?:ARG EXTRAS=|RUN scripts/install )([\w,]+)", DOCKERFILE)
+    for extra in extras.split(",")
+}
 """What the Dockerfile's stages install."""
 
 
