@@ -45,24 +45,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         memory = {}
         for process in family.processes:
             with contextlib.suppress(psutil.Error):
-                info = process.memory_full_info()
-                memory[f"{_name(process)} ({process.pid})"] = (info.rss, info.pss)
+                # Pages that several share count to each by its part.
+                memory[f"{_name(process)} ({process.pid})"] = process.memory_full_info().pss
         before, begin = family.cpu(), time.monotonic()
         time.sleep(IDLE_S)  # the thing measured is what happens when nothing does
         idle = (family.cpu() - before) / (time.monotonic() - begin)
     record = {
         "ready_s": round(ready, 1),
         "idle_cores": round(idle, 3),
-        "pss_mb": round(sum(pss for _, pss in memory.values()) / 1e6),
-        "rss_mb": {name: round(rss / 1e6) for name, (rss, _) in memory.items()},
+        "pss_mb": round(sum(memory.values()) / 1e6),
+        "processes_mb": {name: round(pss / 1e6) for name, pss in memory.items()},
     }
     if options.json:
         options.json.write_text(json.dumps(record, indent=1) + "\n")
     print(f"ready after {record['ready_s']} s; idle, the cluster takes {idle:.1%} of a core")
     print(f"memory of all processes, shared pages counted once: {record['pss_mb']} MB\n")
-    print("| process | RSS, MB |\n| --- | --- |")
-    for name, (rss, _) in sorted(memory.items(), key=lambda item: -item[1][0])[:12]:
-        print(f"| {name.rsplit(' (', 1)[0]} | {rss / 1e6:.0f} |")
+    print("| process | PSS, MB |\n| --- | --- |")
+    for name, pss in sorted(memory.items(), key=lambda item: -item[1])[:12]:
+        print(f"| {name.rsplit(' (', 1)[0]} | {pss / 1e6:.0f} |")
     return 0
 
 

@@ -2,7 +2,8 @@
 
 Requests of one text come at multiples of what a backend can answer, whether or not it does
 (`arrivals`). First a stub model that waits and takes no CPU, so that the cores are free for
-refusals; then the real ones, where load, refusals and model share them.
+refusals; then real ones, where load, refusals and model share them: the bundled one, and one of the
+shape of production's, whose answers cost more beside their refusals.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from typing import Any
 from benchmarks import load
 from benchmarks.arrivals import Answered, Arrived, send
 from benchmarks.catalog import SERVICE, STUB
+from benchmarks.limit import MODELS
 from benchmarks.load import percentile
 from benchmarks.memory import Watch, by_role, growth
 from benchmarks.records import RESULTS, in_words, machine, number, write
@@ -27,7 +29,7 @@ ANSWERED, REFUSED = 200, 503
 
 @dataclass(frozen=True)
 class Step:
-    """One backend at one multiple of its capacity. Rates a second, times in ms.
+    """One backend of one server at one multiple of its capacity. Rates a second, times in ms.
 
     Attributes:
         capacity: what it answers when asked for no more than it can.
@@ -148,7 +150,7 @@ def steps(said: dict[str, Any]) -> list[Step]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, write the JSON, print the table; 1 if anything was answered with 500."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overload", description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path(".cache/prepared/sst2-minilm"))
+    parser.add_argument("--models", type=Path, nargs="+", default=list(MODELS), metavar="FOLDER")
     parser.add_argument("--stub", type=float, nargs="*", default=[0.5, 1, 2, 5, 10])
     parser.add_argument("--real", type=float, nargs="*", default=[0.5, 1, 2, 10])
     parser.add_argument("--backends", nargs="+", default=["onnx", "transformers"])
@@ -169,12 +171,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if options.stub:
         environment = {COST_MS: str(options.cost), REPLICAS: str(options.replicas)}
-        with Server(STUB, "int8", options.model, environment) as server:
+        with Server(STUB, "int8", options.models[0], environment) as server:
             run(server, "onnx", "stub", options.stub)
-    if options.real:
-        with Server(SERVICE, "int8", options.model) as server:
+    for model in options.models if options.real else ():
+        with Server(SERVICE, "int8", model) as server:
             for backend in options.backends:
-                run(server, backend, backend, options.real)
+                run(server, backend, f"{model.name}, {backend}", options.real)
     said = {
         "machine": machine(),
         "seconds": options.seconds,

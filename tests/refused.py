@@ -80,9 +80,9 @@ TOKENS: dict[str, tuple[Maker, str]] = {
     "garbage": (lambda g: "garbage", "no JWT"),
     "three dots of garbage": (lambda g: "a.b.c", "no JWT"),
     "expired": (lambda g: _from(g, exp=int(time.time()) - 31), "has expired"),
-    "not valid yet (`nbf`)": (lambda g: _from(g, nbf=int(time.time()) + 40), "not valid yet"),
+    "not valid yet (`nbf`)": (lambda g: _from(g, nbf=int(time.time()) + 400), "not valid yet"),
     "issued in the future (`iat`)": (
-        lambda g: _from(g, iat=int(time.time()) + 40),
+        lambda g: _from(g, iat=int(time.time()) + 400),
         "not valid yet",
     ),
     "wrong audience": (lambda g: _from(g, aud="another"), "another audience"),

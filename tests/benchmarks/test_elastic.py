@@ -1,7 +1,6 @@
 """Autoscaling over its whole range, with a stub for the models: ten real ones need more cores."""
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,12 @@ from benchmarks.scaling import START_S, running
 from benchmarks.servers import Server
 from benchmarks.stub_server import COST_MS, REPLICAS
 
-MODEL = Path(os.environ.get("SENTIMENT_MODEL", ".cache/prepared/sst2-minilm"))
-
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-async def test_load_on_one_backend_takes_it_to_ten_replicas_and_back_and_the_other_stays() -> None:
+async def test_load_on_one_backend_takes_it_to_ten_replicas_and_back_and_the_other_stays(
+    prepared: Path,
+) -> None:
     other: set[int] = set()
 
     async def until(replicas: int) -> None:
@@ -29,7 +28,7 @@ async def test_load_on_one_backend_takes_it_to_ten_replicas_and_back_and_the_oth
                 await asyncio.sleep(0.5)
 
     environment = {COST_MS: "50", REPLICAS: "1-10"}
-    with Server(STUB, "int8", MODEL, environment, START_S) as server:
+    with Server(STUB, "int8", prepared, environment, START_S) as server:
         bodies = [server.body(piece) for piece in load.pieces(1)]
         # Ten replicas are wanted for 320 texts: as many clients, and some.
         asking = asyncio.create_task(load.run(server.url, bodies, 400, 90.0))

@@ -100,7 +100,14 @@ class Beside:
     ) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(60)
+        try:
+            self._process.wait(60)
+        except subprocess.TimeoutExpired:  # the next one needs its ports
+            for process in psutil.Process(self._process.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            self._process.kill()
+            raise
 
     @property
     def replicas(self) -> list[Replica]:

@@ -25,6 +25,7 @@ def test_the_curl_lines_answer(service: Service) -> None:
     for command in commands:
         local = command.replace("http://127.0.0.1:8000", service.url)
         assert local != command
+        local = local.replace("curl -s", "curl -sf")  # an error's JSON is JSON too
         result = subprocess.run(
             ["bash", "-c", local], capture_output=True, text=True, timeout=60, check=True
         )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
+import requests
 from ray import serve
 from ray.serve.schema import ApplicationStatusOverview
 
@@ -28,9 +29,12 @@ def load(service: Service | Beside, backend: str, clients: int) -> Iterator[list
     ended = threading.Event()
 
     def ask(n: int) -> None:
-        while not ended.is_set():
-            text = f"client {n} says it was good " + "and long " * (n % 7)
-            statuses.append(service.post(f"/{backend}/infer", {"input": [text] * 4}).status_code)
+        text = f"client {n} says it was good " + "and long " * (n % 7)
+        url = f"{service.url}/{backend}/infer"
+        with requests.Session() as kept:  # an open connection must not tie it to one replica
+            while not ended.is_set():
+                answer = kept.post(url, json={"input": [text] * 4}, timeout=60)
+                statuses.append(answer.status_code)
 
     with ThreadPoolExecutor(clients) as pool:
         jobs = [pool.submit(ask, n) for n in range(clients)]

@@ -40,7 +40,7 @@ def random_weights(seed: int, inputs: int, outputs: int, size: float) -> Floats:
     outputs=st.integers(1, 5),
     size=st.floats(1e-6, 1e4),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_weights_keep_the_pair_bound_and_stay_near(
     seed: int, inputs: int, outputs: int, size: float
 ) -> None:
@@ -222,7 +222,7 @@ def int8(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Sa
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_text_has_one_answer_in_any_company(
     data: st.DataObject, int8: tuple[Run, Sample]
 ) -> None:
