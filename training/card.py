@@ -20,7 +20,7 @@ class Story(NamedTuple):
     recipe: Recipe
     rows: int
     split_rows: int
-    curve: list[Validation]
+    curves: dict[str, list[Validation]]
     validated: list[Figure]
 
 
@@ -30,7 +30,7 @@ def render(story: Story, figures: list[Figure], wrong: list[tuple[Row, float]]) 
     places = {
         "figures": "\n".join(table(figures)),
         "recipe": "\n".join(_recipe(story.recipe)),
-        "curve": "\n".join(_curve(story.curve)),
+        "curve": "\n".join(_curve(story.curves)),
         "validated": "\n".join(_validated(story.validated)),
         "probes": str(len(PROBES)),
         "wrong": str(len(wrong)),
@@ -51,9 +51,13 @@ def _recipe(recipe: Recipe) -> list[str]:
     return ["| setting | value |", "| --- | --- |", *rows]
 
 
-def _curve(curve: list[Validation]) -> list[str]:
-    rows = [f"| {row.epoch:.2f} | {row.accuracy:.4f} | {row.loss:.4f} |" for row in curve]
-    return ["| epoch | validation accuracy | loss |", "| ---: | ---: | ---: |", *rows]
+def _curve(curves: dict[str, list[Validation]]) -> list[str]:
+    rows = [
+        f"| {stage} | {row.epoch:.2f} | {row.accuracy:.4f} | {row.loss:.4f} |"
+        for stage, curve in curves.items()
+        for row in curve
+    ]
+    return ["| stage | epoch | validation accuracy | loss |", "| --- | ---: | ---: | ---: |", *rows]
 
 
 def _validated(figures: list[Figure]) -> list[str]:

@@ -54,30 +54,36 @@ def produce(order: Order) -> list[Figure]:
         f"{len(transfer)} texts that only the teacher has judged."
     )
 
-    first, *others = range(recipe.seed, recipe.seed + recipe.seeds)
-    fitted = _fit(order, tokenizer, "fit", split.train, split.validation, transfer, first)
-    members = [fitted.weights]
-    if not recipe.refit:
-        members += [
-            _fit(order, tokenizer, "fit", split.train, split.validation, transfer, seed).weights
-            for seed in others
-        ]
+    seeds = range(recipe.seed, recipe.seed + recipe.seeds)
+
+    def last(name: str, seed: int, start: Weights, rows: list[Row], held: list[Row]) -> Fitted:
+        # Of other numbers than the seeds: its rows are drawn anew.
+        seed += recipe.seeds
+        return _fit(order, tokenizer, recipe.last, name, seed, rows, held, transfer, start)
+
+    train, held = split
+    fitted = [_fit(order, tokenizer, recipe, "fit", s, train, held, transfer) for s in seeds]
+    ended = [
+        last("last", s, fit.weights, train, held) for s, fit in zip(seeds, fitted, strict=True)
+    ]
+    members = [fit.weights for fit in ended]
     model = load_model(order.start, recipe.seed)
     model.load_state_dict(mean(members))
-    held = TestSet("validation", split.validation)
-    validated = measure(model, tokenizer, [held, *_renamed(rewritten(split.validation))])
+    validation = TestSet("validation", held)
+    validated = measure(model, tokenizer, [validation, *_renamed(rewritten(held))])
     if recipe.refit:
         # What was held back for choosing is worth more as training data once all is chosen.
         members = [
-            _fit(order, tokenizer, "refit", rows, [], transfer, seed).weights
-            for seed in (first, *others)
+            last("refit", s, fit.weights, rows, []).weights
+            for s, fit in zip(seeds, fitted, strict=True)
         ]
 
     # What is measured is what is written: the weights as half precision leaves them.
     halves = {name: tensor.half() for name, tensor in mean(members).items()}
     model.load_state_dict(halves)
     figures = measure(model, tokenizer, sets)
-    story = Story(recipe, len(rows), len(split.train), fitted.curve, validated)
+    curves = {"first": fitted[0].curve, "last": ended[0].curve}
+    story = Story(recipe, len(rows), len(train), curves, validated)
     card = render(story, figures, mistakes(model, tokenizer, list(PROBES)))
     export(model, halves, tokenizer, order.output, card)
     shutil.rmtree(order.work, ignore_errors=True)
@@ -105,16 +111,20 @@ def mean(members: list[Weights]) -> Weights:
 def _fit(
     order: Order,
     tokenizer: BertTokenizerFast,
+    recipe: Recipe,
     name: str,
+    seed: int,
     rows: list[Row],
     validation: list[Row],
     transfer: list[Row],
-    seed: int,
+    start: Weights | None = None,
 ) -> Fitted:
     """One stage; every seed starts from one head, or their weights could not be averaged."""
-    recipe = order.recipe
+    model = load_model(order.start, recipe.seed, recipe.attention_dropout)
+    if start is not None:
+        model.load_state_dict(start)
     return fit_stage(
-        load_model(order.start, recipe.seed, recipe.attention_dropout),
+        model,
         tokenizer,
         recipe,
         name=name,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from training.errors import TrainingError
 
 # These say which stages there are; a finished stage stays good when they change.
-_OF_STAGES = ("refit", "seeds")
+_OF_STAGES = ("last_epochs", "last_rate", "refit", "seeds")
 _TRUTHS = {"True": True, "False": False}
 
 
@@ -49,7 +49,11 @@ class Recipe:
     transfer_texts: int = 30_000
     # Where there is a teacher, its opinion makes this share of a row's target, the label the rest.
     teacher_share: float = 0.8
-    # Once the split has chosen, train again on all rows, those of the split with them.
+    # Then a last stage, from what these epochs have left, at this rate and on rows drawn anew.
+    last_epochs: float = 1.0
+    last_rate: float = 8e-5
+    # Once it has been validated, the last stage again on all rows, those of the split with them:
+    # what is kept then.
     refit: bool = False
     # The shipped weights are the mean of those of this many seeds.
     seeds: int = 1
@@ -65,6 +69,11 @@ class Recipe:
         settings = {name: value for name, value in asdict(self).items() if name not in _OF_STAGES}
         text = json.dumps([settings, *parts], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def last(self) -> "Recipe":
+        """That of the last stage."""
+        return replace(self, epochs=self.last_epochs, learning_rate=self.last_rate)
 
 
 def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:

@@ -2,6 +2,7 @@ import json
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +16,10 @@ from training.checkpoint import Weights
 from training.data import read_rows
 from training.errors import TrainingError
 from training.export import MODEL_FILES
-from training.loop import InterruptedRunError
+from training.loop import Fitted, InterruptedRunError
 from training.opinions import Opinions
 from training.production import Order, mean, produce
+from training.stage import fit_stage
 
 QUICK = replace(tiny.RECIPE, epochs=1.0)
 
@@ -76,6 +78,26 @@ def test_seeds_are_averaged(order: Order, refit: bool, monkeypatch: pytest.Monke
     expected = mean([first, second])
     for name, tensor in load_file(order.output / "model.safetensors").items():
         assert torch.equal(tensor, expected[name].half())
+
+
+def test_the_last_stage_goes_on_from_the_first(
+    order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: dict[str, Weights] = {}
+    ended: dict[str, Weights] = {}
+
+    def recorded(model: torch.nn.Module, *rest: Any, name: str, **more: Any) -> Fitted:
+        began[name] = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+        fitted = fit_stage(model, *rest, name=name, **more)  # type: ignore[arg-type]
+        ended[name] = fitted.weights
+        return fitted
+
+    monkeypatch.setattr(production, "fit_stage", recorded)
+    produce(order._replace(recipe=replace(order.recipe, refit=True)))
+    assert list(ended) == ["fit", "last", "refit"]
+    for stage in ("last", "refit"):
+        for key, tensor in ended["fit"].items():
+            assert torch.equal(began[stage][key], tensor), (stage, key)
 
 
 def test_a_teacher_that_learnt_the_validation_rows_is_refused(order: Order) -> None:
