@@ -88,7 +88,7 @@ def test_the_last_stage_goes_on_from_the_first(
 
     def recorded(model: torch.nn.Module, *rest: Any, name: str, **more: Any) -> Fitted:
         began[name] = {key: tensor.clone() for key, tensor in model.state_dict().items()}
-        fitted = fit_stage(model, *rest, name=name, **more)  # type: ignore[arg-type]
+        fitted = fit_stage(model, *rest, name=name, **more)
         ended[name] = fitted.weights
         return fitted
 
