@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from serve_app import tracing
+from serve_app import haproxy, tracing
 from serve_app.serve_config import Config
 
 OBJECT_STORE_BYTES = 100_000_000
@@ -46,7 +46,7 @@ ENVIRONMENT = {
     # HAProxy closes connections to the ingress after each answer instead of keeping them once it
     # uses a fifth of the files that so many connections might need: what waits must stay below.
     "RAY_SERVE_HAPROXY_MAXCONN": "16384",
-    "RAY_SERVE_HAPROXY_BINARY_PATH": f"{sysconfig.get_path('scripts')}/sentiment-haproxy",
+    haproxy.BINARY: f"{sysconfig.get_path('scripts')}/sentiment-haproxy",
     # The ingress counts requests itself; HAProxy would tell a Ray process of each, which took more
     # CPU for that than a refusal takes otherwise.
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",

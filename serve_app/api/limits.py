@@ -150,7 +150,7 @@ class Quota:
 
     async def state(self) -> tuple[bool, str]:
         """Whether texts are let in, and a sentence if they are not counted as they should be."""
-        if self._limit is not None:
+        if self._timeout is not None:
             await self._look.get()
         return not (self._fault and self._closed), self._fault
 

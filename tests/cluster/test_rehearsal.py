@@ -153,6 +153,22 @@ class Rehearsal:
         assert not load.errors
         return load
 
+    def outlive(self, what: str, lose: Callable[[], None], restore: Callable[[], None]) -> None:
+        """Lose a part under load, and a while later have it again; no request may fail."""
+        with Load(self) as load:
+            load.more()
+            lose()
+            lost = time.monotonic()
+            self.say(f"{what} is lost")
+            load.more(100)
+            restore()
+            until("the dashboard answers", LIMIT_S, self.blue.answers)
+            until("the application runs", LIMIT_S, self.blue.running)
+            self.say(f"the application runs again after {time.monotonic() - lost:.0f} s")
+            load.more()
+        self.say(f"meanwhile: {load}")
+        assert not load.errors
+
     def send_to(self, cluster: RayCluster) -> None:
         """Make a cluster's workers the targets, and wait until the balancer knows who is ready."""
         self.balancer.send_to(*(host.name for host in cluster.workers))
@@ -324,38 +340,14 @@ def test_a_worker_drains_under_load(rehearsal: Rehearsal) -> None:
 @pytest.mark.long
 def test_loses_the_head_and_recovers(rehearsal: Rehearsal) -> None:
     blue = rehearsal.blue
-    with Load(rehearsal) as load:
-        load.more()
-        blue.lose(blue.head)
-        lost = time.monotonic()
-        rehearsal.say("the head is lost")
-        load.more(100)
-        blue.start(blue.head)
-        until("the dashboard answers", LIMIT_S, blue.answers)
-        until("the application runs", LIMIT_S, blue.running)
-        rehearsal.say(f"the application runs again after {time.monotonic() - lost:.0f} s")
-        load.more()
-    rehearsal.say(f"meanwhile: {load}")
-    assert not load.errors
+    rehearsal.outlive("the head", lambda: blue.lose(blue.head), lambda: blue.start(blue.head))
 
 
 @pytest.mark.long
 def test_loses_redis_and_recovers(rehearsal: Rehearsal) -> None:
     """What the head remembers is there; the head's own process does not outlive it."""
-    blue, redis = rehearsal.blue, rehearsal.hosts["redis"]
-    with Load(rehearsal) as load:
-        load.more()
-        redis.end()
-        lost = time.monotonic()
-        rehearsal.say("Redis is lost")
-        load.more(100)
-        _start_redis(redis, rehearsal.redis_password)
-        until("the dashboard answers", LIMIT_S, blue.answers)
-        until("the application runs", LIMIT_S, blue.running)
-        rehearsal.say(f"the application runs again after {time.monotonic() - lost:.0f} s")
-        load.more()
-    rehearsal.say(f"meanwhile: {load}")
-    assert not load.errors
+    redis = rehearsal.hosts["redis"]
+    rehearsal.outlive("Redis", redis.end, lambda: _start_redis(redis, rehearsal.redis_password))
 
 
 @pytest.mark.long
@@ -366,10 +358,7 @@ def test_a_broken_model_takes_nothing_over(rehearsal: Rehearsal, prepared: Path)
         os.truncate(host.tmp / "model" / "onnx" / "int8.onnx", 1000)
     with Load(rehearsal) as load:
         load.more()
-        second.start(second.head)
-        until("the second dashboard answers", LIMIT_S, second.answers)
-        second.start(*second.workers)
-        until("the configuration is taken", LIMIT_S, second.deploy)
+        _deploy_second(second)
         until("the deployment has failed", LIMIT_S, lambda: second.status() == "DEPLOY_FAILED")
         rehearsal.say(f"the broken model is told: {load}")
         for host in (second.head, *second.workers):
@@ -388,13 +377,9 @@ def test_upgrades_to_a_second_cluster_under_load(rehearsal: Rehearsal, prepared:
     )
     settings["data"]["SENTIMENT_MAX_TEXTS"] = "99"
     green = _second(rehearsal, prepared, "green", manifests)
-    head, (three,) = green.head, green.workers
     with Load(rehearsal) as load:
         load.more()
-        green.start(head)
-        until("the second dashboard answers", LIMIT_S, green.answers)
-        green.start(three)
-        until("the configuration is taken", LIMIT_S, green.deploy)
+        _deploy_second(green)
         until("the second application runs", LIMIT_S, green.running)
         until("its worker is ready", LIMIT_S, green.ready)
         assert rehearsal.info()["limits"]["max_texts"] != 99
@@ -421,6 +406,13 @@ def _second(
         manifests, {"SENTIMENT_MODEL": "/tmp/model"}, head.address, name
     )
     return RayCluster(head, [worker], pods, rehearsal.blue.token)
+
+
+def _deploy_second(second: RayCluster) -> None:
+    second.start(second.head)
+    until("the second dashboard answers", LIMIT_S, second.answers)
+    second.start(*second.workers)
+    until("the configuration is taken", LIMIT_S, second.deploy)
 
 
 def _start_redis(host: Host, password: str) -> None:
