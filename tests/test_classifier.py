@@ -39,7 +39,7 @@ class Replica:
 
 
 @pytest.fixture
-def replica(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Replica]]:
+def replica() -> Iterator[type[Replica]]:
     made: list[Replica] = []
 
     class Kept(Replica):
@@ -47,7 +47,6 @@ def replica(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Replica]]:
             super().__init__(logits)
             made.append(self)
 
-    monkeypatch.setattr(classifier, "HEALTH_DEADLINE_S", 0.1)
     yield Kept
     for it in made:
         it.batcher.close()
@@ -63,8 +62,11 @@ async def test_numbers_that_are_none_are_an_illness(replica: type[Replica]) -> N
         await it.check_health()
 
 
-async def test_a_model_that_does_not_return_is_an_illness(replica: type[Replica]) -> None:
+async def test_a_model_that_does_not_return_is_an_illness(
+    replica: type[Replica], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """ray#61263: a process that lives and answers nothing."""
+    monkeypatch.setattr(classifier, "HEALTH_DEADLINE_S", 0.1)
     returns = threading.Event()
 
     def slow(batch: Sequence[Encoded]) -> Logits:
@@ -78,7 +80,9 @@ async def test_a_model_that_does_not_return_is_an_illness(replica: type[Replica]
         returns.set()
 
 
-async def test_a_batch_that_does_not_end_is_an_illness(replica: type[Replica]) -> None:
+async def test_a_batch_that_does_not_end_is_an_illness(
+    replica: type[Replica], monkeypatch: pytest.MonkeyPatch
+) -> None:
     returns = threading.Event()
     first = threading.Event()
 
@@ -92,11 +96,16 @@ async def test_a_batch_that_does_not_end_is_an_illness(replica: type[Replica]) -
     (waiting,) = it.batcher.submit([[TEXT]])
     try:
         await asyncio.to_thread(until, lambda: it.batcher.stuck > 0.1)
-        with pytest.raises(RuntimeError, match="a batch has been running for"):
-            await it.check_health()
+        with monkeypatch.context() as patch:
+            patch.setattr(classifier, "HEALTH_DEADLINE_S", 0.1)
+            with pytest.raises(RuntimeError, match="a batch has been running for"):
+                await it.check_health()
     finally:
         returns.set()
     await waiting
+    await asyncio.to_thread(
+        until, lambda: it.batcher.stuck == 0
+    )  # its answer comes a moment before
     await it.check_health()
 
 
