@@ -2,8 +2,8 @@
 
 The way offline: the classifier that the service runs, certified on each CPU it runs on, with no
 server. Rows keep their columns, those of CSV and TSV files as texts, and gain `prediction`,
-`prediction_score` and `prediction_error`. Files may lie in object storage; `RAY_ADDRESS` names a
-cluster, else one is started here.
+`prediction_score`, `prediction_error`, `prediction_truncated` and `prediction_precision`. Files may
+lie in object storage; `RAY_ADDRESS` names a cluster, else one is started here.
 """
 
 import argparse
@@ -22,7 +22,16 @@ from serve_app.engine.batcher import Budget
 from serve_app.engine.loading import BACKENDS, BackendName, load
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, rank
 from serve_app.jobs import preflight
-from serve_app.jobs.output import ERROR, LABEL, SCORE, Output, ScoreError
+from serve_app.jobs.output import (
+    ERROR,
+    LABEL,
+    PRECISION,
+    SCORE,
+    TRUNCATED,
+    Output,
+    ScoreError,
+)
+from serve_app.jobs.rows import Inputs, inputs
 from serve_app.jobs.source import BUNDLED, PREPARED
 from serve_app.serve_config import ROOT
 
@@ -35,15 +44,6 @@ BUDGET = Budget()
 SPARE_CPUS = 2
 """Reserved beside the models', in number: Ray Data's tasks that read and write, and the one that
 leaves out finished rows. Without them a job that goes on waits for itself."""
-KINDS = {
-    "ndjson": "json",
-    "jsonl": "json",
-    "json": "json",
-    "csv": "csv",
-    "tsv": "tsv",
-    "parquet": "parquet",
-}
-"""Of files, by the endings of their names."""
 DEFAULT_MODEL = ROOT / PREPARED / BUNDLED.name
 
 
@@ -63,15 +63,18 @@ class Scorer:
         self._column = column
 
     def __call__(self, rows: "pa.Table") -> "pa.Table":
-        """The rows with three columns more; a bad text has an error in place of a label."""
+        """The rows with the columns that are added; a bad text has an error in place of a label."""
         import pyarrow as pa
 
         texts = rows.column(self._column).to_pylist()
         errors = [_fault(text, self._column) for text in texts]
+        truncated = [False] * len(texts)
         good = [row for row, error in enumerate(errors) if error is None]
         labels: list[str | None] = [None] * len(texts)
         scores: list[float | None] = [None] * len(texts)
         encoded = self._backend.encode([texts[row] for row in good])
+        for row, one in zip(good, encoded, strict=True):
+            truncated[row] = one.truncated
         for batch in neighbours(encoded, BUDGET):
             logits = self._backend.logits([encoded[index] for index in batch])
             best = rank(apply(logits, self._function), self._labels, top_k=1)
@@ -82,6 +85,8 @@ class Scorer:
             (LABEL, labels, pa.string()),
             (SCORE, scores, pa.float64()),
             (ERROR, errors, pa.string()),
+            (TRUNCATED, truncated, pa.bool_()),
+            (PRECISION, [self._backend.precision] * len(texts), pa.string()),
         ):
             rows = rows.append_column(name, pa.array(values, kind))
         return rows
@@ -117,6 +122,9 @@ def main(argv: Sequence[str]) -> int:
         score(options)
     except (ScoreError, ArtifactError) as error:
         print(f"sentiment: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"sentiment: {options.output} cannot be used: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"sentiment: stopped. {_how_to_go_on(options)}", file=sys.stderr)
@@ -166,12 +174,14 @@ def score(options: argparse.Namespace) -> None:
     except ImportError as error:
         raise ScoreError(f"{error.name} is missing: pip install '.[score]'") from None
     artifacts = Artifacts(options.model, verify=False)
+    files = inputs(options.files, options.text_column, options.id_column)
     output = Output(options.output)
-    job = _job(options, artifacts)
-    if output.is_done(job):
+    job = _job(options, files, artifacts)
+    stamps = files.stamps
+    if output.is_done(job, stamps):
         print(f"sentiment: {options.output} is done: {output.summary()}", file=sys.stderr)
         return
-    kind = _kind_of(options.files)
+    found = files.look_through()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     here = not os.environ.get("RAY_ADDRESS")
     ray.init(
@@ -181,7 +191,6 @@ def score(options: argparse.Namespace) -> None:
         log_to_driver=False,
     )
     try:
-        require(_read(options.files, kind).columns(), options)
         output.take(job)
         if options.id_column:  # what is read from here on leaves out the rows that are done
             from ray.data.checkpoint import CheckpointConfig
@@ -190,10 +199,9 @@ def score(options: argparse.Namespace) -> None:
             ray.data.DataContext.get_current().checkpoint_config = CheckpointConfig(
                 options.id_column, output.checkpoint, delete_checkpoint_on_success=False
             )
-        rows = _read(options.files, kind)
         processes = options.processes or _processes(int(ray.cluster_resources().get("CPU", 0)))
         start = time.monotonic()
-        rows.repartition(target_num_rows_per_block=options.part_rows).map_batches(
+        files.data(found).repartition(target_num_rows_per_block=options.part_rows).map_batches(
             Scorer,
             fn_constructor_args=(str(artifacts.folder), options.backend, options.text_column),
             batch_size=min(ROWS, options.part_rows),
@@ -201,7 +209,7 @@ def score(options: argparse.Namespace) -> None:
             num_cpus=1,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=processes),
         ).write_parquet(output.address)
-        summary = output.end(time.monotonic() - start)
+        summary = output.end(found.rows, time.monotonic() - start, stamps)
     except ray.exceptions.RayError as error:
         raise ScoreError(f"{_last_line(error)} {_how_to_go_on(options)}") from error
     finally:
@@ -215,77 +223,16 @@ def _processes(cpus: int) -> int:
     return cpus - SPARE_CPUS
 
 
-def _job(options: argparse.Namespace, artifacts: Artifacts) -> dict[str, Any]:
+def _job(options: argparse.Namespace, files: Inputs, artifacts: Artifacts) -> dict[str, Any]:
     """All that decides what is written."""
     return {
-        "files": options.files,
+        "files": files.files,
         "text_column": options.text_column,
         "id_column": options.id_column,
         "backend": options.backend,
         "model": artifacts.manifest.model_id,
         "fingerprint": artifacts.manifest.fingerprint,
     }
-
-
-def _kind_of(files: list[str]) -> str:
-    """What the names' endings say; a folder is taken to hold Parquet files.
-
-    Raises:
-        ScoreError: they are not there, or of several kinds.
-    """
-    kinds = {_kind(file) for file in files}
-    if len(kinds) > 1:
-        raise ScoreError(f"The files are of several kinds: {', '.join(sorted(kinds))}.")
-    for file in files:
-        if "://" not in file and not Path(file).exists():
-            raise ScoreError(f"{file} does not exist.")
-    return kinds.pop()
-
-
-def _kind(file: str) -> str:
-    name = file.lower().removesuffix(".gz").rpartition("/")[2]
-    ending = name.rpartition(".")[2] if "." in name else "parquet"
-    if ending not in KINDS:
-        raise ScoreError(f"{file} is no .ndjson, .jsonl, .csv, .tsv or .parquet file.")
-    return KINDS[ending]
-
-
-def _read(files: list[str], kind: str) -> Any:
-    """The files as a Ray data set."""
-    import pyarrow as pa
-    import ray.data
-    from pyarrow import csv
-
-    if kind == "parquet":
-        return ray.data.read_parquet(files)
-    if kind == "json":
-        return ray.data.read_json(files, file_extensions=None)
-    if kind == "tsv":
-        parse = csv.ParseOptions(delimiter="\t", quote_char=False)
-    else:
-        parse = csv.ParseOptions(newlines_in_values=True)
-    # A guessed type would change what is written: "007" would be 7.
-    convert = csv.ConvertOptions(default_column_type=pa.string())
-    return ray.data.read_csv(
-        files, file_extensions=None, convert_options=convert, parse_options=parse
-    )
-
-
-def require(columns: Sequence[str], options: argparse.Namespace) -> None:
-    """See that the named columns are there and those to be added are not.
-
-    Raises:
-        ScoreError: naming the one at fault.
-    """
-    for option, name in (("text", options.text_column), ("id", options.id_column)):
-        if name is not None and name not in columns:
-            raise ScoreError(
-                f"The files have no column {name!r}; --{option}-column names one of:"
-                f" {', '.join(columns)}."
-            )
-    taken = {LABEL, SCORE, ERROR} & set(columns)
-    if taken:
-        raise ScoreError(f"The files have a column {min(taken)!r} already.")
 
 
 def _how_to_go_on(options: argparse.Namespace) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -17,8 +16,8 @@ from serve_app.engine.backend import Encoded
 from serve_app.engine.batcher import Budget
 from serve_app.engine.loading import load
 from serve_app.engine.postprocess import apply
-from serve_app.jobs.output import ERROR, LABEL, SCORE, ScoreError
-from serve_app.jobs.score import neighbours, parser, require, score
+from serve_app.jobs.output import ADDED, ERROR, LABEL, PRECISION, SCORE, TRUNCATED, ScoreError
+from serve_app.jobs.score import neighbours, parser, score
 from tests.jobs.conftest import ROOT
 
 ALONE = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
@@ -66,21 +65,24 @@ def test_csv_in_parquet_out_with_a_fault_in_its_place(prepared: Path, tmp_path: 
     frame = pd.DataFrame({"id": ids, "review": given, "stars": 5})
     frame.loc[7, "review"] = "  "
     frame.loc[8, "review"] = "12"
+    frame.loc[9, "review"] = "good " * 2000
     frame.to_csv(tmp_path / "in.csv", index=False)
     output = tmp_path / "out"
     arguments: list[str | Path] = [tmp_path / "in.csv", "--output", output, "--model", prepared]
     arguments += ("--text-column", "review", "--id-column", "id", "--backend", "transformers")
     code, said = run(*arguments)
     assert code == 0, said
-    assert "is done: 40 rows, 1 with errors" in said
+    assert "is done: 40 rows, 1 with errors, 1 longer than the model reads" in said
     rows = scored(output).sort_values("id", ignore_index=True)
-    assert list(rows.columns) == ["id", "review", "stars", LABEL, SCORE, ERROR]
+    assert list(rows.columns) == ["id", "review", "stars", *ADDED]
     assert rows["review"].tolist() == frame["review"].tolist()
     assert rows["id"].tolist() == ids
     assert rows["stars"].tolist() == ["5"] * 40
     bad = rows.loc[7]
     assert "blank" in bad[ERROR]
     assert bad[[LABEL, SCORE]].isna().all()
+    assert rows.index[rows[TRUNCATED]].tolist() == [9]
+    assert set(rows[PRECISION]) == {"fp32"}
     good = rows.drop(index=7)
     assert good[ERROR].isna().all()
     wanted = expected(prepared, "transformers", good["review"].tolist())
@@ -162,29 +164,13 @@ def test_a_killed_job_goes_on_and_has_every_row_once(prepared: Path, tmp_path: P
     assert "was begun with another backend (onnx)" in said
 
 
-@pytest.mark.parametrize(
-    ("columns", "options", "says"),
-    [
-        (["text"], (), "have no column 'input'; --text-column names one of: text."),
-        (["input"], ("--id-column", "id"), "have no column 'id'; --id-column names one of: input."),
-        (["input", LABEL], (), "have a column 'prediction' already."),
-    ],
-)
-def test_columns_that_do_not_do_are_named(
-    columns: list[str], options: tuple[str, ...], says: str
-) -> None:
-    given = parser().parse_args(["in.csv", "--output", "out", *options])
-    with pytest.raises(ScoreError, match=f"^The files {re.escape(says)}$"):
-        require(columns, given)
-
-
 def test_a_refusal_is_one_sentence_and_leaves_nothing(prepared: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     options = ("--output", output, "--model", prepared)
     for name, content, says in (
         ("in.txt", "fine\n", "is no .ndjson, .jsonl, .csv, .tsv or .parquet file."),
-        ("none.csv", None, "none.csv does not exist."),
-        ("in.csv", "text\nfine\n", "have no column 'input'; --text-column names one of: text."),
+        ("none.csv", None, "No such file or directory."),
+        ("in.csv", "text\nfine\n", "has no column 'input'; --text-column names one of: text."),
     ):
         if content is not None:
             (tmp_path / name).write_text(content)
@@ -219,7 +205,7 @@ def test_a_ray_of_its_own_unless_a_cluster_is_named(
 
     monkeypatch.setattr(ray, "init", init)
     path = tmp_path / "in.csv"
-    path.touch()
+    path.write_text("input\nfine\n")
     arguments = [str(path), "--output", str(tmp_path / "out"), "--model", str(prepared)]
     with pytest.raises(ScoreError, match="No further"):
         score(parser().parse_args(arguments))
