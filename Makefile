@@ -11,13 +11,13 @@ BIN     := .venv/bin
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-install: .venv/installed  ## everything into .venv, at the versions of requirements.lock
+install: .venv/installed  ## everything into .venv, at the versions of requirements.txt
 
-.venv/installed: pyproject.toml requirements.lock scripts/install
+.venv/installed: pyproject.toml requirements.txt scripts/install
 	PYTHON=$(PYTHON) scripts/install dev
 	@touch $@ .venv/delivery
 
-.venv/delivery: pyproject.toml requirements.lock scripts/install
+.venv/delivery: pyproject.toml requirements.txt scripts/install
 	PYTHON=$(PYTHON) scripts/install delivery
 	@touch $@
 
@@ -51,7 +51,7 @@ format: install  ## let the formatter and the linter mend what they can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: install  ## write requirements.lock from what is installed
+lock: install  ## write requirements.txt from what is installed
 	scripts/lock
 
 clean:  ## remove what was installed, prepared and cached

@@ -40,7 +40,7 @@ def test_the_alternatives_import_nothing_of_the_service() -> None:
 
 
 def test_environments_have_the_service_s_own_versions() -> None:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     for name in venvs.names():
         wanted = (venvs.REQUIREMENTS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
         for line in wanted:

@@ -5,9 +5,10 @@ import sysconfig
 
 import yaml
 
-from serve_app.jobs.manifests import Manifest, the
+from serve_app.jobs.manifests import Manifest, render, the
 from serve_app.local_cluster import ENVIRONMENT
 from serve_app.serve_config import ROOT
+from tests.manifests.conftest import ACCOUNT, IMAGES
 
 
 def test_names(manifests: list[Manifest]) -> None:
@@ -104,6 +105,18 @@ def test_balancer_lets_targets_go_no_sooner_than_it_hears_of_it(manifests: list[
     )
     drain = int(worker(manifests)["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
     assert int(attributes["deregistration_delay.timeout_seconds"]) <= drain
+
+
+def test_balancers_go_by_machines_that_stay() -> None:
+    """karpenter-provider-aws#4673: a machine is ended without regard to who still sends to it."""
+    cluster = yaml.safe_load((ROOT / "kuberay" / "eks" / "cluster.yaml").read_text())
+    (stay,) = [group["name"] for group in cluster["managedNodeGroups"]]
+    manifests = render("eks", IMAGES, ACCOUNT)
+    page = next(m for m in manifests if m["kind"] == "Service" and m["metadata"]["name"] == "page")
+    for service in (the(manifests, "RayService")["spec"]["serveService"], page):
+        annotations = service["metadata"]["annotations"]
+        label = annotations["service.beta.kubernetes.io/aws-load-balancer-target-node-labels"]
+        assert label == f"eks.amazonaws.com/nodegroup={stay}"
 
 
 VARIABLE = re.compile(r'(\w+)=(?:"([^"]*)"|(\S+))')

@@ -73,6 +73,17 @@ def test_the_page_may_reach_the_service_by_its_own_address() -> None:
     assert {"podSelector": {"matchLabels": SERVES}} in peers
 
 
+def test_a_rule_that_an_overlay_adds_takes_effect() -> None:
+    """Rules of a direction that `policyTypes` does not name are ignored."""
+    policies = {
+        policy["metadata"]["name"]: set(policy["spec"]["policyTypes"])
+        for policy in render("eks", IMAGES, ACCOUNT)
+        if policy["kind"] == "NetworkPolicy"
+    }
+    for name in ("head", "worker", "page"):  # what docs/operations.md has rules added to
+        assert policies[name] == {"Ingress", "Egress"}
+
+
 def test_controllers_select_their_own_pods(manifests: list[Manifest]) -> None:
     for manifest in manifests:
         if manifest["kind"] in ("Deployment", "StatefulSet"):

@@ -42,7 +42,7 @@ def test_eks_serves_what_serve_config_says() -> None:
 
 
 def test_ray_version_is_the_locked_one(manifests: list[Manifest]) -> None:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     version = the(manifests, "RayService")["spec"]["rayClusterConfig"]["rayVersion"]
     assert f"\nray=={version}\n" in lock
 

@@ -18,11 +18,13 @@ case "$*" in *+cpu*) [ -n "$HAS_CPU_BUILD" ] ;; esac
 """
 
 
-def asked(folder: Path, extras: str, machine: str = "Linux", cpu: str = "yes") -> list[str]:
-    """The arguments of each `pip install`."""
+def asked(
+    folder: Path, extras: str, machine: str = "Linux", cpu: str = "yes", only: str = ""
+) -> list[str]:
+    """The arguments of each `pip install`; it must fail where only the CPU build does."""
     (folder / "scripts").mkdir()
     shutil.copy(ROOT / "scripts" / "install", folder / "scripts")
-    shutil.copy(ROOT / "requirements.lock", folder)
+    shutil.copy(ROOT / "requirements.txt", folder)
     for path, text in (
         (folder / ".venv" / "bin" / "python", PYTHON),
         (folder / "bin" / "uname", f"#!/bin/sh\necho {machine}\n"),
@@ -34,15 +36,17 @@ def asked(folder: Path, extras: str, machine: str = "Linux", cpu: str = "yes") -
         "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
         "LOG": str(folder / "log"),
         "HAS_CPU_BUILD": cpu,
+        "CPU_TORCH": only,
     }
-    subprocess.run([folder / "scripts" / "install", extras], env=environment, check=True)
+    run = subprocess.run([folder / "scripts" / "install", extras], env=environment, check=False)
+    assert (run.returncode != 0) == bool(only and not cpu)
     return (folder / "log").read_text().splitlines()
 
 
 @pytest.mark.parametrize("extras", ["ui", "delivery", "ui,delivery"])
 def test_no_torch_for_what_needs_none(tmp_path: Path, extras: str) -> None:
     (line,) = asked(tmp_path, extras)
-    assert line.endswith(f"--constraint requirements.lock --editable .[{extras}]")
+    assert line.endswith(f"--constraint requirements.txt --editable .[{extras}]")
 
 
 @pytest.mark.parametrize("extras", ["dev", "serve", "ui,serve"])
@@ -50,6 +54,13 @@ def test_cpu_build_of_torch_on_every_linux(tmp_path: Path, extras: str) -> None:
     torch, rest = asked(tmp_path, extras)
     assert "+cpu" in torch
     assert rest.endswith(f".[{extras}]")
+
+
+def test_no_image_with_another_build(tmp_path: Path) -> None:
+    lines = asked(tmp_path, "serve", cpu="", only="only")
+    assert ["+cpu" in line for line in lines] == [True, True]
+    assert "--retries" not in lines[1]
+    assert "ENV CPU_TORCH=only" in (ROOT / "Dockerfile").read_text()
 
 
 def test_default_build_where_there_is_no_other(tmp_path: Path) -> None:
