@@ -20,7 +20,8 @@ from serve_app.telemetry import ESCALATIONS, FAILOVERS, Telemetry
 SECOND_OPINION = 3.0
 """Torch takes several times as long for a text: what is only slow is worth waiting for."""
 PATIENT_TEXTS = 64
-"""A longer list is given as much patience for each so many texts."""
+"""As much patience is given for each so many texts, with those that ONNX has before them: what
+waits for others, or for the earlier rows of its own stream, is not late."""
 UNAVAILABLE = (OverloadedError, BackendError, TimeoutError)
 
 
@@ -33,6 +34,10 @@ class Inference(Protocol):
 
     def require_room(self, texts: int, within: float) -> None:
         """See `Dispatcher.require_room`."""
+        ...
+
+    def ahead(self, texts: int) -> int:
+        """See `Dispatcher.ahead`."""
         ...
 
 
@@ -71,7 +76,8 @@ class Auto:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         try:
-            answers = await self._onnx.infer(texts, min(self._patient(len(texts)), within / 2))
+            patience = self._patient(self._onnx.ahead(len(texts)) + len(texts))
+            answers = await self._onnx.infer(texts, min(patience, within / 2))
         except UNAVAILABLE as error:
             return await self._stand_in(texts, deadline - loop.time(), error)
         scores = apply(answers.logits, DEFAULT_FUNCTION[self._problem_type])
@@ -96,6 +102,10 @@ class Auto:
             self._onnx.require_room(texts, within)
         except OverloadedError:
             self._torch.require_room(texts, within)
+
+    def ahead(self, texts: int) -> int:
+        """See `Dispatcher.ahead`; ONNX answers."""
+        return self._onnx.ahead(texts)
 
     def _patient(self, texts: int) -> float:
         return self._patience * max(1.0, texts / PATIENT_TEXTS)

@@ -44,6 +44,10 @@ class Caller:
         self._looked = -LOOK_S
         self._looking: asyncio.Task[None] | None = None
 
+    def linked(self) -> int:
+        """Replicas that a link is open to."""
+        return len(self._links)
+
     async def __call__(self, message: Call, dropped: Dropped) -> Reply:
         """
         Args:

@@ -25,6 +25,7 @@ from serve_app.telemetry import BATCH_SIZE, TOKENS, RayTelemetry
 
 logger = logging.getLogger("ray.serve")
 
+NO_NUMBERS = "the model answers with numbers that are none"
 HEALTH_DEADLINE_S = 20.0
 """A model that runs one batch for longer is stuck, and its replica is replaced."""
 INLINE_CHARACTERS = 2000
@@ -164,7 +165,7 @@ class Classifier:
         async with asyncio.timeout(HEALTH_DEADLINE_S):
             logits = await asyncio.to_thread(self._backend.logits, encoded)
         if not np.isfinite(logits).all():
-            raise RuntimeError("the model answers with numbers that are none")
+            raise RuntimeError(NO_NUMBERS)
 
     @property
     def _loaded(self) -> tuple[Batcher, Batcher]:
@@ -226,6 +227,8 @@ def _reply(
         reply.queue[row] = result.queue * 1000
         reply.inference[row] = result.inference * 1000
         reply.batch_size[row] = result.batch_size
+    for row in np.flatnonzero(~np.isfinite(reply.logits).all(axis=1)).tolist():
+        reply.errors.setdefault(row, NO_NUMBERS)
     return reply
 
 

@@ -51,8 +51,9 @@ class Dispatcher:
         call: sends a call to some replica of the backend, which is told when it is dropped.
         backend: its name.
         ingress: the name of this ingress.
-        max_texts, max_requests: that may wait; see `Settings`.
+        max_texts, max_requests, max_characters: that may wait; see `Settings`.
         texts_per_call, calls_per_replica: see `Settings`.
+        linked: how many replicas can be called right now.
     """
 
     def __init__(
@@ -66,8 +67,10 @@ class Dispatcher:
         max_texts: int,
         max_requests: int,
         max_characters: int,
+        linked: Callable[[], int] = lambda: 0,
     ) -> None:
         self._call = call
+        self._linked = linked
         self._backend = backend
         self._ingress = ingress
         self._max_texts = max_texts
@@ -96,7 +99,8 @@ class Dispatcher:
         self._rate = Rate()
         self._numbers = itertools.count()
         self.waiting = 0
-        """Texts that are not yet answered."""
+        """Texts of the requests that are not yet answered."""
+        self._waiting_short = 0
         self.requests = 0
         """Requests that they are of."""
 
@@ -115,16 +119,19 @@ class Dispatcher:
             self._rate.start()
         loop = asyncio.get_running_loop()
         request = Request(texts, loop.create_future(), self._backend, next(self._numbers))
+        short = len(texts) <= SHORT
         self.waiting += len(texts)
+        self._waiting_short += len(texts) * short
         self._characters += characters
         self.requests += 1
-        lane = self._short if len(texts) <= SHORT else self._bulk
+        lane = self._short if short else self._bulk
         lane.add(request)
         try:
             async with asyncio.timeout(within):
                 return await request.future
         finally:
             self.waiting -= len(texts)
+            self._waiting_short -= len(texts) * short
             self._characters -= characters
             self.requests -= 1
             if request.left:  # given up, or one of its calls failed
@@ -136,24 +143,30 @@ class Dispatcher:
         Raises:
             OverloadedError: it would not.
         """
+        ahead = self.ahead(texts)
         # A request that alone exceeds the queue is let in when the queue is empty.
         full = (
-            self.waiting + texts > self._max_texts
+            ahead + texts > self._max_texts
             or self._characters + characters > self._max_characters
             or self.requests >= self._max_requests
         )
         if self.waiting and full:
             # What waits is answered or dropped within its deadline.
-            seconds = min(self._rate.seconds_for(self.waiting), math.ceil(within))
+            seconds = min(self._rate.seconds_for(ahead), math.ceil(within))
             raise OverloadedError(seconds)
+
+    def ahead(self, texts: int) -> int:
+        """Texts that a request of so many waits for: short requests do not wait for long ones."""
+        return self._waiting_short if texts <= SHORT else self.waiting
 
     @property
     def replicas(self) -> int:
-        """Replicas that answered lately; 1 if none did."""
+        """Those that answered lately, or are linked if these are more: one that hangs has its share
+        of calls, and the others must keep theirs. 1 if there are none."""
         horizon = time.monotonic() - REPLICA_SEEN_S
         if any(at <= horizon for at in self._replicas.values()):
             self._replicas = {name: at for name, at in self._replicas.items() if at > horizon}
-        return max(1, len(self._replicas))
+        return max(1, len(self._replicas), self._linked())
 
     async def _carry(self, items: Items, dropped: Dropped, *, bulk: bool) -> None:
         sent = time.perf_counter()

@@ -36,9 +36,12 @@ class Ingress:
         manifest = Artifacts(model, verify=False).manifest
         handles = {"transformers": torch, "onnx": onnx}
         telemetry = RayTelemetry()
+        callers = {
+            backend: Caller(handle, backend, telemetry) for backend, handle in handles.items()
+        }
         dispatchers = {
             backend: Dispatcher(
-                Caller(handle, backend, telemetry),
+                caller,
                 backend=backend,
                 ingress=name,
                 texts_per_call=settings.texts_per_call,
@@ -46,8 +49,9 @@ class Ingress:
                 max_texts=settings.max_waiting_texts,
                 max_requests=settings.max_waiting_requests,
                 max_characters=settings.max_waiting_characters,
+                linked=caller.linked,
             )
-            for backend, handle in handles.items()
+            for backend, caller in callers.items()
         }
         threshold = settings.auto_threshold
         auto = Auto(

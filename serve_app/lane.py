@@ -18,6 +18,10 @@ Dropped = asyncio.Future[None]
 """Is done once nobody waits for a call any more."""
 
 
+SWEPT = 256
+"""Texts that nobody waits for any more are not looked for among fewer."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Flight:
     since: float
@@ -62,6 +66,7 @@ class Lane:
         self._patience = patience
         self._queue: FairQueue[tuple[Request, int]] = FairQueue(turn)
         self._in_flight: dict[asyncio.Task[None], _Flight] = {}
+        self._swept = SWEPT
         self._due: asyncio.Handle | None = None
         self._again: asyncio.Handle | None = None
 
@@ -114,10 +119,15 @@ class Lane:
         self.look()
 
     def leave(self) -> None:
-        """Somebody who asked has gone: drop the calls that nobody waits for any more."""
+        """Somebody who asked has gone: drop what nobody waits for any more."""
         for call in self._in_flight.values():
             if not call.awaited and not call.dropped.done():
                 call.dropped.set_result(None)
+        # Their texts too, or impatient clients filled the memory and had replicas started for
+        # nobody. Not each time, since all that waits is walked.
+        if len(self._queue) > self._swept:
+            self._queue.keep(lambda item: not item[0].future.done())
+            self._swept = max(SWEPT, 2 * len(self._queue))
         self.look()
 
     def look(self) -> None:

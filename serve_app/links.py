@@ -143,6 +143,8 @@ class Door:
             self._calls.pop((guest, number), None)
             if task.cancelled():
                 guest.send([number, None, "it was dropped"])
+            elif error := task.exception():  # no `Exception`: a panic of the tokenizer's is none
+                guest.send([number, None, str(error) or type(error).__name__])
 
         task.add_done_callback(ended)
 
@@ -285,6 +287,10 @@ class Links:
     def __init__(self) -> None:
         self._links: dict[str, Link] = {}
         self._unreached: set[str] = set()
+
+    def __len__(self) -> int:
+        """Of the open ones."""
+        return sum(link.open for link in self._links.values())
 
     def least_busy(self) -> Link | None:
         """The open link with the fewest calls; of equals the one not used for longest."""

@@ -33,5 +33,6 @@ class Rate:
     def seconds_for(self, texts: int) -> int:
         """Whole seconds, at least 1, until so many texts are answered."""
         elapsed = time.monotonic() - self._since
-        rate = max(self._before, self._now / max(elapsed, self.WINDOW_S), 1.0)
+        before = self._before if elapsed < 2 * self.WINDOW_S else 0.0  # nothing was answered since
+        rate = max(before, self._now / max(elapsed, self.WINDOW_S), 1.0)
         return max(1, math.ceil(texts / rate))

@@ -23,11 +23,15 @@ class Twin:
         self.fault: Exception | None = None
         self.hangs = False
         self.full = False
+        self.before = 0
         self.fails_on: list[str] = []
 
     def require_room(self, texts: int, within: float) -> None:
         if self.full:
             raise OverloadedError(1)
+
+    def ahead(self, texts: int) -> int:
+        return self.before
 
     async def infer(self, texts: Sequence[str], within: float) -> Answers:
         self.asked.append(list(texts))
@@ -169,3 +173,17 @@ async def test_a_list_is_given_more_patience_than_a_text(onnx: Twin, torch: Twin
         await it.infer(["sure"] * count, 60)
     await it.infer(["sure"], 3)
     assert given == [2, 8, 1.5], "and half of the deadline is torch's"
+
+
+async def test_what_waits_for_others_is_not_late(onnx: Twin, torch: Twin) -> None:
+    given: list[float] = []
+
+    class Watch(Twin):
+        async def infer(self, texts: Sequence[str], within: float) -> Answers:
+            given.append(within)
+            return await super().infer(texts, within)
+
+    watch = Watch("onnx", onnx.logits)
+    watch.before = 96
+    await auto(watch, torch, patience=2).infer(["sure"] * 32, 60)
+    assert given == [4]

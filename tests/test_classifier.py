@@ -1,6 +1,7 @@
 """What a replica says of a call and of itself; how it answers is in tests/integration."""
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 
 from serve_app import classifier
-from serve_app.classifier import Classifier, ReplicaConfig, _tell, _warn_of_threads
+from serve_app.classifier import Classifier, ReplicaConfig, _reply, _tell, _warn_of_threads
 from serve_app.engine.backend import Encoded
-from serve_app.engine.batcher import Batcher
+from serve_app.engine.batcher import Batcher, Scored
 from serve_app.engine.postprocess import Logits
 from serve_app.messages import Call, Reply
 from tests.integration.waiting import until
@@ -115,6 +116,16 @@ def test_threads_that_are_not_the_reserved_cpus_are_told(caplog: pytest.LogCaptu
     assert not caplog.records
     _warn_of_threads(ReplicaConfig(workers=2, threads=2), 2.0)
     assert "2 workers of 2 threads on 2 reserved CPUs" in caplog.text
+
+
+def test_numbers_that_are_none_are_no_answer() -> None:
+    rows = [[0.0, 1.0], [math.nan, 1.0], [0.0, math.inf]]
+    scored: list[Scored | BaseException] = [
+        Scored(np.array(row, dtype=np.float32), 0.0, 0.0, 3) for row in rows
+    ]
+    reply = _reply("a", [TEXT] * 3, scored, 2, 0.0)
+    assert list(reply.errors) == [1, 2]
+    assert "numbers that are none" in reply.errors[1]
 
 
 def test_the_log_names_the_requests_whose_texts_failed(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
 import numpy as np
@@ -47,6 +47,7 @@ def dispatcher(
     max_texts: int = 10_000,
     max_requests: int = 10_000,
     max_characters: int = 1_000_000,
+    linked: Callable[[], int] = lambda: 0,
 ) -> Dispatcher:
     return Dispatcher(
         replica,
@@ -57,6 +58,7 @@ def dispatcher(
         max_texts=max_texts,
         max_requests=max_requests,
         max_characters=max_characters,
+        linked=linked,
     )
 
 
@@ -134,7 +136,7 @@ async def test_a_full_queue_refuses_at_once_and_says_when_to_return() -> None:
     waiting = asyncio.create_task(it.infer(["x"] * 10, 10))
     await settle()
     with pytest.raises(OverloadedError) as refused:
-        await it.infer(["x"], 10)
+        await it.infer(["x"] * 9, 10)
     assert refused.value.retry_after >= 1
     replica.may_answer.set()
     await waiting
@@ -176,10 +178,10 @@ async def test_a_queue_that_fills_at_once_does_not_send_clients_away_for_long() 
     waiting = asyncio.create_task(it.infer(["x"] * 2000, 60))
     await settle()
     with pytest.raises(OverloadedError) as refused:
-        await it.infer(["x"], 60)
+        await it.infer(["x"] * 9, 60)
     assert refused.value.retry_after == 20, "nothing was answered yet: a guess of 100 a second"
     with pytest.raises(OverloadedError) as refused:
-        await it.infer(["x"], 5)
+        await it.infer(["x"] * 9, 5)
     assert refused.value.retry_after == 5, "by then all that wait are answered or dropped"
     replica.may_answer.set()
     await waiting
@@ -202,10 +204,88 @@ async def test_one_slow_text_does_not_send_a_later_burst_away_for_long(
     waiting = asyncio.create_task(it.infer(["x"] * 2000, 60))
     await settle()
     with pytest.raises(OverloadedError) as refused:
-        await it.infer(["x"], 60)
+        await it.infer(["x"] * 9, 60)
     assert refused.value.retry_after == 20
     replica.may_answer.set()
     await waiting
+
+
+async def test_where_nothing_is_answered_any_more_nobody_is_sent_away_for_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replica = Replica()
+    it = dispatcher(replica, max_texts=2000)
+    await it.infer(["x"] * 2000, 60)
+    replica.may_answer.clear()
+    waiting = asyncio.create_task(it.infer(["x"] * 2000, 60))
+    await settle()
+    now = time.monotonic()
+    for silent, said in ((0.0, 20), (10.0, 60)):
+        clock = SimpleNamespace(monotonic=lambda at=now + silent: at)
+        monkeypatch.setattr("serve_app.rate.time", clock)
+        with pytest.raises(OverloadedError) as refused:
+            await it.infer(["x"] * 9, 60)
+        assert refused.value.retry_after <= said
+    assert refused.value.retry_after == 60, "the deadline: what answered before says nothing now"
+    replica.may_answer.set()
+    await waiting
+
+
+async def test_lists_that_fill_the_queue_leave_room_for_single_texts() -> None:
+    replica = Replica()
+    it = dispatcher(replica, max_texts=100)
+    replica.may_answer.clear()
+    lists = asyncio.create_task(it.infer(["x"] * 100, 10))
+    await settle()
+    with pytest.raises(OverloadedError):
+        await it.infer(["x"] * 9, 10)
+    singles = [asyncio.create_task(it.infer(["x"], 10)) for _ in range(100)]
+    await settle()
+    with pytest.raises(OverloadedError):
+        await it.infer(["x"], 10)
+    replica.may_answer.set()
+    assert len(await asyncio.gather(lists, *singles)) == 101
+
+
+async def test_texts_of_those_who_hang_up_do_not_stay() -> None:
+    replica = Replica()
+    it = dispatcher(replica)
+    replica.may_answer.clear()
+    live = asyncio.create_task(it.infer(["live"] * 300, 60))
+    await called(replica, 2)
+    for _ in range(50):
+        left = asyncio.create_task(it.infer(["dead"] * 200, 60))
+        await settle()
+        left.cancel()
+        await settle()
+    assert len(it._bulk) < 1000, "neither the memory has them nor is the autoscaler told of them"
+    replica.may_answer.set()
+    assert len(rows(await live)) == 300
+
+
+async def test_a_replica_that_hangs_takes_no_places_from_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("serve_app.dispatcher.REPLICA_SEEN_S", 0.05)
+    hangs = asyncio.Event()
+    replica = Replica()
+
+    async def call(call: Call, dropped: Dropped) -> Reply:
+        if ["hung"] in call.requests:
+            await hangs.wait()
+        return await replica(call, dropped)
+
+    it = dispatcher(replica, linked=lambda: 2)
+    it._call = call
+    hung = []
+    for _ in range(2):  # as many as a replica may have
+        hung.append(asyncio.create_task(it.infer(["hung"], 60)))
+        await settle()
+    await asyncio.sleep(0.1)  # it is not seen any more
+    async with asyncio.timeout(10):
+        assert rows(await it.infer(["next"], 60)) == [4]
+    hangs.set()
+    await asyncio.gather(*hung)
 
 
 async def test_a_request_larger_than_the_queue_is_let_in_when_it_is_empty() -> None:

@@ -154,6 +154,25 @@ async def test_a_failure_is_told_and_the_link_goes_on(replica: Replica, links: L
     assert (await link.call(call("word"))).logits[0, 0] == 4
 
 
+async def test_a_panic_is_told_and_holds_nothing_up(
+    replica: Replica, links: Links, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a tokenizer written in Rust are no `Exception`."""
+
+    class PanicError(BaseException):
+        pass
+
+    async def panic(_: Call) -> Reply:
+        raise PanicError("called `unwrap` on nothing")
+
+    monkeypatch.setattr(replica.door, "_answer", panic)
+    link = await reach(links, replica)
+    async with asyncio.timeout(10):
+        with pytest.raises(RemoteError, match="unwrap"):
+            await link.call(call("word"))
+    assert link.calls == 0
+
+
 async def test_without_the_token_nobody_calls(
     replica: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:

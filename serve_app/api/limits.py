@@ -58,6 +58,7 @@ class Quota:
         self._closed = settings.quota_redis_away == "closed"
         self._fault = ""
         self._ask_at = 0.0
+        self._away_since = self._back_since = 0.0
         self._look = Shared(self._read, 0)  # `/ready` is open to everybody
         if settings.quota is None:
             return
@@ -127,13 +128,15 @@ class Quota:
         return await self._ask(lambda: self._count(limit, client, texts)) or self._uncounted()
 
     async def give_back(self, client: Client, texts: int, drawn_at: float) -> None:
-        """Undo a draw whose texts were not answered, if its window is still the current one.
+        """Undo a draw whose texts were not answered, if it was counted and in the current window.
 
         Args:
             drawn_at: `time.monotonic()` of the draw.
         """
         if self._limit is None or not texts:
             return
+        if self._away_since <= drawn_at and (self._fault or drawn_at <= self._back_since):
+            return  # let in uncounted
         limit = self._limit
 
         async def undo() -> None:
@@ -234,11 +237,13 @@ class Quota:
             choice = "refused" if self._closed else "let in uncounted"
             self._fault = f"Redis does not count the quotas; texts are {choice}."
             logger.error("%s (%s)", self._fault, str(error) or type(error).__name__)
+            self._away_since = time.monotonic()
         self._ask_at = time.monotonic() + AWAY_S
 
     def _back(self) -> None:
         if self._fault:
             self._fault = ""
+            self._back_since = time.monotonic()
             logger.warning("Redis counts the quotas again")
 
 

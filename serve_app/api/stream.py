@@ -26,6 +26,7 @@ from serve_app.api.errors import (
     INVALID,
     MEDIA,
     OVERLOADED,
+    TIMED_OUT,
     TOO_LARGE,
     Kind,
     ProblemError,
@@ -36,14 +37,16 @@ from serve_app.api.openapi import STREAM_HEADERS, problems, query, stream_body
 from serve_app.api.rows import CsvRows, NdjsonRows, Row
 from serve_app.api.schemas import each_once
 from serve_app.api.spool import Spool, SpoolFullError
+from serve_app.engine.fair_queue import LONG_TURN
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply
 from serve_app.request import REQUEST_ID, Answers
 from serve_app.telemetry import BAD_ROWS
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
-PIECE = 64
-"""Most rows of one piece: long work travels as short calls."""
+PIECE = LONG_TURN
+"""Most rows of one piece: long work travels as short calls, and of one turn, so that the model
+answers the first piece first."""
 PIECES = 4
 """Pieces that are with the model at the same time."""
 AT_ONCE = 256
@@ -149,7 +152,7 @@ class _Stream(Response):
     ) -> None:
         super().__init__(
             media_type=NDJSON,
-            headers={"x-backend": backend, "x-model": gateway.manifest.model_id},
+            headers={"x-backend": backend, "x-model": gateway.model},
         )
         del self.headers["content-length"]
         self._gateway = gateway
@@ -164,6 +167,7 @@ class _Stream(Response):
         self._truncated = 0
         self._status = HUNG_UP
         self._drawing = asyncio.Lock()
+        self._alone = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -183,9 +187,11 @@ class _Stream(Response):
         finally:
             for task in (writing, reading):
                 task.cancel()
-            await asyncio.gather(writing, reading, return_exceptions=True)
-            spool.close()
-            count(self._gateway, "stream", self._backend, self._status, self._client.kind)
+            try:
+                await asyncio.gather(writing, reading, return_exceptions=True)
+            finally:
+                spool.close()
+                count(self._gateway, "stream", self._backend, self._status, self._client.kind)
 
     async def _read(self, receive: Receive, spool: Spool, writing: "asyncio.Task[None]") -> None:
         """Spool the upload; afterwards, wait for the client to hang up and end the work."""
@@ -359,18 +365,29 @@ class _Stream(Response):
         await self._gateway.quota.give_back(self._client, texts, drawn_at)
 
     async def _try(self, texts: list[str]) -> Answers:
-        """Have a piece answered, waiting while the model is overloaded or away.
+        """Have a piece answered, waiting while the model is overloaded, slow or away.
 
         Raises:
             ProblemError: it still is after `PATIENCE_S`.
         """
+        try:
+            return await self._patiently(texts)
+        except ProblemError as problem:
+            if problem.kind is not TIMED_OUT:
+                raise
+        # On a slow model the pieces that are with it at once are too many for each other.
+        async with self._alone:
+            return await self._patiently(texts, late=True)
+
+    async def _patiently(self, texts: list[str], late: bool = False) -> Answers:
+        """Have a piece answered, trying for `PATIENCE_S`; one that timed out only if `late`."""
         deadline = time.monotonic() + PATIENCE_S
         pause = 0.05
         while True:
             try:
                 return await infer(self._gateway, self._backend, texts)
-            except ProblemError:
-                if time.monotonic() > deadline:
+            except ProblemError as problem:
+                if time.monotonic() > deadline or (problem.kind is TIMED_OUT and not late):
                     raise
                 await asyncio.sleep(pause)
                 pause = min(1.0, pause * 2)

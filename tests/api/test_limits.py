@@ -257,11 +257,11 @@ async def test_a_stream_that_would_wait_too_long_is_told_when_to_go_on() -> None
 
 
 async def test_a_stream_takes_what_a_small_quota_has_before_it_is_refused() -> None:
-    world = World(quota="50/hour")
+    world = World(quota="20/hour")
     headers = {"Content-Type": "application/x-ndjson"}
     async with client(world.app) as http:
         answer = await http.post("/onnx/stream", content=b'{"input": "a"}\n' * 70, headers=headers)
-    assert answer.text.count('"label"') == 50
+    assert answer.text.count('"label"') == 20
     assert '"status":429' in answer.text
 
 
@@ -319,6 +319,25 @@ async def test_redis_has_back_what_was_not_answered(redis: RedisServer) -> None:
     await it.give_back(A, 4, time.monotonic())
     assert not (await it.take(A, 5)).granted
     assert (await it.take(A, 4)).granted
+
+
+@needs_redis
+@pytest.mark.system
+async def test_what_redis_did_not_count_is_not_given_back(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve_app.api.limits.AWAY_S", 0.0)
+    it = quota("10/hour", quota_redis=redis.url)
+    redis.kill()
+    assert (await it.take(A, 5)).granted, "uncounted"
+    uncounted_at = time.monotonic()
+    redis.start()
+    assert (await it.take(A, 10)).granted
+    counted_at = time.monotonic()
+    await it.give_back(A, 5, uncounted_at)
+    assert not (await it.take(A, 1)).granted
+    await it.give_back(A, 5, counted_at)
+    assert (await it.take(A, 5)).granted
 
 
 @needs_redis
