@@ -102,14 +102,15 @@ def _ndjson(content: bytes, max_rows: int) -> pd.DataFrame:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FileError(f"Line {number} is no JSON.") from error
         if not isinstance(row, dict):
             raise FileError(f"Line {number} is no JSON object.")
         rows.append(_whole(row) if "\\ud" in line.casefold() else row)
         if len(rows) > max_rows:
             break
-    return pd.DataFrame(rows)
+    # As they came: pandas would make fractions of whole numbers where a row lacks one.
+    return pd.DataFrame(rows, dtype=object)
 
 
 def _whole(row: dict[str, object]) -> dict[str, object]:
@@ -134,7 +135,9 @@ def _parquet(content: bytes, max_rows: int) -> pd.DataFrame:
                     "takes. Send it past the page, as below."
                 )
             batches.append(batch)
-        frame: pd.DataFrame = pa.Table.from_batches(batches, file.schema_arrow).to_pandas()
+        table = pa.Table.from_batches(batches, file.schema_arrow)
+        # Whole numbers stay whole where a row lacks one.
+        frame: pd.DataFrame = table.to_pandas(integer_object_nulls=True)
         # An index that has a name is a column like the others, and one without says nothing.
         named = [n for n in frame.index.names if n is not None and n not in frame.columns]
         return (frame.reset_index(level=named) if named else frame).reset_index(drop=True)
@@ -148,15 +151,23 @@ def write(frame: pd.DataFrame, kind: Format) -> bytes:
         packed: bytes = frame.to_parquet(index=False)
         return packed
     if kind == "ndjson":
-        written: str = frame.to_json(orient="records", lines=True, force_ascii=False)
-        return written.encode()
+        # Not by pandas, which rounds what it writes.
+        cells = [_natural(frame[name]) for name in frame.columns]
+        rows = (dict(zip(frame.columns, row, strict=True)) for row in zip(*cells, strict=True))
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     if kind == "csv":
-        written = frame.to_csv(index=False)
+        written: str = frame.to_csv(index=False)
         return written.encode()
     # What would part a row or a column of a TSV becomes a blank, for it has no quoting.
     plain = frame.replace(r"[\t\r\n]+", " ", regex=True).fillna("").astype(str)
     lines = ["\t".join(row) for row in [plain.columns.tolist(), *plain.to_numpy().tolist()]]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _natural(column: pd.Series) -> list[object]:
+    """The cells as Python has them; None where there is none."""
+    missing = column.isna()
+    return [None if gone else cell for cell, gone in zip(column.tolist(), missing, strict=True)]
 
 
 def text_column(frame: pd.DataFrame) -> str:

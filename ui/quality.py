@@ -1,7 +1,7 @@
 """How well labels were met: accuracy, F1 and the confusion matrix."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -27,6 +27,13 @@ def matched(given: Sequence[str], labels: Sequence[str]) -> list[str | None]:
     # One that is no class's number, and the others may be counted from 1, or be no labels at all.
     sure = all(label is not None for text, label in zip(texts, numbered, strict=True) if text)
     return numbered if sure else [None] * len(texts)
+
+
+def common(given: Sequence[str | None], found: Iterable[Sequence[str | None]]) -> list[str | None]:
+    """Keep the given labels of the rows that all have found one for."""
+    return [
+        label if None not in others else None for label, *others in zip(given, *found, strict=True)
+    ]
 
 
 def _numbered(text: str, labels: Sequence[str]) -> str | None:

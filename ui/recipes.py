@@ -34,7 +34,8 @@ def curl(
     mime = "text/csv" if kind == "csv" else "application/x-ndjson"
     query = f"?text_column={quote(column)}" if kind == "csv" else ""
     parts = [
-        f"curl -N -X POST -T {shlex.quote(name)}",
+        # curl makes several names of one with brackets or braces.
+        f"curl -N {'-g ' * any(c in name for c in '[]{}')}-X POST -T {shlex.quote(_place(name))}",
         f"-H 'Content-Type: {mime}'",
         *(['-H "Authorization: Bearer $API_KEY"'] if with_key else []),
         shlex.quote(f"{url}/{backend}/stream{query}"),
@@ -52,6 +53,11 @@ def _turned(name: str, kind: Format, separator: str) -> str:
     }[kind]
     code = f"import pandas as pd; {reader}.to_csv({_csv_name(name, kind)!r}, index=False)"
     return f"python -c {shlex.quote(code)}"
+
+
+def _place(name: str) -> str:
+    """Mark as a file what would read as an option."""
+    return f"./{name}" if name.startswith("-") else name
 
 
 def _stem(name: str) -> str:

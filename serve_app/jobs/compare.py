@@ -22,13 +22,16 @@ from serve_app.engine.artifacts import ArtifactError, Artifacts, Manifest
 from serve_app.engine.backend import Backend, Encoded
 from serve_app.engine.certificate import certify, cpu_name
 from serve_app.engine.loading import open_backend
-from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, flips
+from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, flipped, flips
 from serve_app.jobs.score import DEFAULT_MODEL
 from serve_app.jobs.texts import class_numbers
+from serve_app.jobs.verify import FLIPS
 
 COMPANY = 16
 """Texts of a batch in the order of the file, so of unlike lengths: for the drift."""
 SIGNIFICANT = 0.05
+TELLING = 6
+"""Texts that only one of two got right: of fewer no test can say which is the better one."""
 SHOWN = 10
 
 Probabilities = npt.NDArray[np.float64]
@@ -66,6 +69,7 @@ class Way:
         accuracy: share of the labelled texts answered right.
         p_value: of McNemar's exact test that it is as often right as torch, from the texts that
             only one of them got right.
+        discordant: how many these are.
         p50_ms, p95_ms: of one text alone, tokenizing included.
     """
 
@@ -74,6 +78,8 @@ class Way:
     certified: bool
     accuracy: float | None
     p_value: float | None
+    discordant: int
+    texts: int
     flips: int
     median_difference: float
     max_difference: float
@@ -87,10 +93,11 @@ class Way:
         return f"{self.backend} {self.precision}"
 
 
-def read(path: Path, text: str, label: str, labels: Sequence[str]) -> Labelled:
+def read(path: Path, text: str, label: str | None, labels: Sequence[str]) -> Labelled:
     """A CSV, TSV or NDJSON file with a column of texts and, where there is one, of labels.
 
     Args:
+        label: the column; None to look for none.
         labels: the model's; the file names one or gives its index.
 
     Raises:
@@ -99,9 +106,9 @@ def read(path: Path, text: str, label: str, labels: Sequence[str]) -> Labelled:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            if path.suffix in (".ndjson", ".jsonl"):
+            if path.suffix.lower() in (".ndjson", ".jsonl", ".json"):
                 rows = [json.loads(line) for line in file if line.strip()]
-            elif path.suffix == ".tsv":
+            elif path.suffix.lower() == ".tsv":
                 rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
             else:
                 rows = list(csv.DictReader(file))
@@ -115,17 +122,24 @@ def read(path: Path, text: str, label: str, labels: Sequence[str]) -> Labelled:
         for name in (text, label) if label in columns else (text,):
             if not isinstance(row, dict) or row.get(name) is None:
                 raise CompareError(f"{path}, row {number} has no {name!r}: give it one.")
-    if label not in columns:  # flips and speed can be had without
-        return Labelled([str(row[text]) for row in rows], None)
-    known = class_numbers([name.lower() for name in labels])
-    found = [known.get(str(row[label]).strip().lower()) for row in rows]
+    # Half a character, as what cuts texts within an emoji leaves one, is no text for a tokenizer.
+    texts = [str(row[text]).encode("utf-8", "replace").decode() for row in rows]
+    if label is None or label not in columns:  # flips and speed can be had without
+        return Labelled(texts, None)
+    lower = len({name.lower() for name in labels}) == len(
+        labels
+    )  # else their case tells them apart
+    names = [name.lower() if lower else name for name in labels]
+    given = [str(row[label]).strip() for row in rows]
+    known = class_numbers(names)
+    found = [known.get(name.lower() if lower else name) for name in given]
     if None in found:
         wrong = rows[found.index(None)][label]
         raise CompareError(
             f"{path} has the label {wrong!r}; the model has {', '.join(labels)}"
             f" (or 0 to {len(labels) - 1})."
         )
-    return Labelled([str(row[text]) for row in rows], np.array(found))
+    return Labelled(texts, np.array(found))
 
 
 def compare(artifacts: Artifacts, labelled: Labelled, threads: int, rounds: int) -> list[Way]:
@@ -153,7 +167,7 @@ def compare(artifacts: Artifacts, labelled: Labelled, threads: int, rounds: int)
         difference = np.abs(alone[index] - alone[0])
         # Of each text the median of its rounds: what else the machine did is no part of it.
         each = np.median(np.array(took[index]), axis=0) * 1000
-        accuracy, p_value = _accuracy(alone[index], alone[0], labelled)
+        accuracy, p_value, discordant = _accuracy(alone[index], alone[0], labelled)
         ways.append(
             Way(
                 backend=backend.name,
@@ -161,6 +175,8 @@ def compare(artifacts: Artifacts, labelled: Labelled, threads: int, rounds: int)
                 certified=certified[index],
                 accuracy=accuracy,
                 p_value=p_value,
+                discordant=discordant,
+                texts=len(labelled.texts),
                 flips=flips(alone[index], alone[0], manifest.problem_type),
                 median_difference=float(np.median(difference.max(axis=1))),
                 max_difference=float(difference.max()),
@@ -189,9 +205,13 @@ def verdict(ways: Sequence[Way]) -> str:
             reasons.append(
                 f"accuracy {best.accuracy - torch.accuracy:+.4f} (p = {best.p_value:.2g})"
             )
+            if 0 < best.discordant < TELLING and best.accuracy < torch.accuracy:
+                reasons.append(f"which {best.discordant} texts decide: too few to tell, give more")
     for way in others:
         if not way.certified:
             reasons.append(f"{way.name} is not certified on this CPU")
+        elif way not in fit and way.accuracy is None:
+            reasons.append(f"{way.name} answers {way.flips} of {way.texts} texts otherwise")
         elif way not in fit:
             reasons.append(f"{way.name} is less often right than torch (p = {way.p_value:.2g})")
     return f"Run {best.name}: {', '.join(reasons)}."
@@ -237,19 +257,24 @@ def main(argv: Sequence[str]) -> int:
     """Print the report; returns 0, or 1 where it was refused with a sentence."""
     options = parser().parse_args(argv)
     try:
+        if options.rounds < 1 or options.threads < 1:
+            raise CompareError("--rounds and --threads must be at least 1.")
         artifacts = Artifacts(options.model)
-        labelled = read(
-            options.file, options.text_column, options.label_column, artifacts.manifest.labels
-        )
-        if artifacts.manifest.problem_type == "multi_label_classification":
-            labelled = Labelled(labelled.texts, None)
+        # Of several labels a text, or of one, no single one is right.
+        several = artifacts.manifest.problem_type == "multi_label_classification"
+        label = None if several else options.label_column
+        labelled = read(options.file, options.text_column, label, artifacts.manifest.labels)
         ways = compare(artifacts, labelled, options.threads, options.rounds)
     except (CompareError, ArtifactError) as error:
         print(f"sentiment: {error}", file=sys.stderr)
         return 1
-    if options.json:
-        options.json.write_text(json.dumps([asdict(way) for way in ways], indent=1) + "\n")
     print(table(ways, len(labelled.texts), options.threads))
+    if options.json:
+        try:
+            options.json.write_text(json.dumps([asdict(way) for way in ways], indent=1) + "\n")
+        except OSError as error:
+            print(f"sentiment: {options.json} was not written: {error.strerror}.", file=sys.stderr)
+            return 1
     return 0
 
 
@@ -288,19 +313,19 @@ def _in_company(backend: Backend, encoded: Sequence[Encoded]) -> npt.NDArray[np.
 
 def _accuracy(
     probabilities: Probabilities, reference: Probabilities, labelled: Labelled
-) -> tuple[float | None, float | None]:
-    if labelled.labels is None or probabilities.shape[1] < 2:  # of one class none can be the best
-        return None, None
+) -> tuple[float | None, float | None, int]:
+    if labelled.labels is None:
+        return None, None, 0
     right = probabilities.argmax(axis=1) == labelled.labels
     reference_right = reference.argmax(axis=1) == labelled.labels
-    p_value = mcnemar(int((right & ~reference_right).sum()), int((~right & reference_right).sum()))
-    return float(right.mean()), p_value
+    only, other = int((right & ~reference_right).sum()), int((~right & reference_right).sum())
+    return float(right.mean()), mcnemar(only, other), only + other
 
 
 def _worse(way: Way, torch: Way) -> bool:
-    """Less often right, and that by more than chance."""
+    """Less often right by more than chance; without labels, too often of another opinion."""
     if way.accuracy is None or torch.accuracy is None or way.p_value is None:
-        return False
+        return way.flips > FLIPS * way.texts
     return way.accuracy < torch.accuracy and way.p_value < SIGNIFICANT
 
 
@@ -310,17 +335,19 @@ def _flipped(
     texts: Sequence[str],
     manifest: Manifest,
 ) -> list[Flip]:
-    if manifest.problem_type == "multi_label_classification":
-        return []  # counted; but there is no one label to show
-    labels = manifest.labels
     ours, torchs = probabilities.argmax(axis=1), reference.argmax(axis=1)
+    if manifest.problem_type == "multi_label_classification":
+        # The label that has moved farthest of those that are now on the other side of one half.
+        crossed = (probabilities > 0.5) != (reference > 0.5)
+        ours = torchs = (np.abs(probabilities - reference) * crossed).argmax(axis=1)
+    labels = manifest.labels
     return [
         Flip(
             texts[row],
             labels[torchs[row]],
-            float(reference[row].max()),
+            float(reference[row, torchs[row]]),
             labels[ours[row]],
-            float(probabilities[row].max()),
+            float(probabilities[row, ours[row]]),
         )
-        for row in np.flatnonzero(ours != torchs).tolist()
+        for row in np.flatnonzero(flipped(probabilities, reference, manifest.problem_type)).tolist()
     ]

@@ -20,6 +20,8 @@ def refuse_strange(output: Path) -> None:
     Raises:
         PrepareError: something else stands at the output's place.
     """
+    if output.is_mount():  # which no rename replaces
+        raise PrepareError(f"{output} is a mount, expected a folder: name one below it")
     if output.is_dir():
         if any(output.iterdir()) and not (output / MANIFEST).is_file():
             raise PrepareError(
@@ -37,6 +39,7 @@ def replacing(output: Path) -> Iterator[Path]:
     ends the block early, a signal included, takes the scratch folder with it and leaves the old
     output as it was. What a killed process left is taken away by the next one.
     """
+    output = output.resolve()  # of a link, what it leads to
     output.parent.mkdir(parents=True, exist_ok=True)
     _sweep(output)
     scratch = Path(tempfile.mkdtemp(prefix=f".{output.name}.new-", dir=output.parent))

@@ -3,14 +3,25 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from serve_app.jobs.compare import CompareError, Way, main, mcnemar, read, verdict
+from serve_app.jobs.compare import (
+    CompareError,
+    Flip,
+    Way,
+    _flipped,
+    main,
+    mcnemar,
+    read,
+    verdict,
+)
 
 TEXTS = ["the film was very good", "a bad film", "it is great and awful", "not good", "to this"]
-TORCH = Way("transformers", "fp32", True, 0.9, 1.0, 0, 0.0, 0.0, 0.0, 8.0, 9.0, [])
-INT8 = Way("onnx", "int8", True, 0.9, 1.0, 2, 1e-3, 1e-1, 0.0, 2.0, 3.0, [])
+TORCH = Way("transformers", "fp32", True, 0.9, 1.0, 0, 872, 0, 0.0, 0.0, 0.0, 8.0, 9.0, [])
+INT8 = Way("onnx", "int8", True, 0.9, 1.0, 2, 872, 2, 1e-3, 1e-1, 0.0, 2.0, 3.0, [])
 
 
 def labelled(folder: Path, labels: list[str]) -> Path:
@@ -69,6 +80,62 @@ def test_what_is_less_often_right_is_not_advised() -> None:
     assert "onnx int8 is less often right than torch (p = 0.0001)" in said
 
 
+def test_without_labels_too_many_other_answers_are_not_advised() -> None:
+    torch = replace(TORCH, accuracy=None, p_value=None)
+    few = replace(INT8, accuracy=None, p_value=None)
+    assert verdict([torch, few]).startswith("Run onnx int8: ")
+    said = verdict([torch, replace(few, flips=500)])
+    assert said.startswith("Run transformers fp32: ")
+    assert "onnx int8 answers 500 of 872 texts otherwise" in said
+
+
+def test_a_file_that_cannot_tell_is_told() -> None:
+    said = verdict([TORCH, replace(INT8, accuracy=0.775, p_value=0.0625, discordant=5)])
+    assert said.endswith(
+        "accuracy -0.1250 (p = 0.062), which 5 texts decide: too few to tell, give more."
+    )
+
+
+def test_of_several_labels_the_one_that_crossed_is_shown() -> None:
+    manifest = SimpleNamespace(
+        problem_type="multi_label_classification", labels=["joy", "anger", "fear"]
+    )
+    torch = np.array([[0.9, 0.49, 0.1], [0.9, 0.1, 0.2]])
+    ours = np.array([[0.6, 0.51, 0.1], [0.8, 0.1, 0.2]])
+    assert _flipped(ours, torch, ["one", "two"], manifest) == [  # type: ignore[arg-type]
+        Flip("one", "anger", 0.49, "anger", 0.51)
+    ]
+
+
+def test_labels_that_cannot_be_one_are_left_aside(tmp_path: Path) -> None:
+    path = tmp_path / "in.JSON"
+    path.write_text('{"sentence": "cut \\ud83d", "label": [0, 2]}\n')
+    labelled = read(path, "sentence", None, ["joy", "anger", "fear"])
+    assert (labelled.texts, labelled.labels) == (["cut ?"], None)
+
+
+def test_labels_that_differ_in_case_alone_are_two(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("sentence,label\na,Spam\nb,spam\nc,SPAM\n")
+    with pytest.raises(CompareError, match="the label 'SPAM'"):
+        read(path, "sentence", "label", ["spam", "Spam", "ham"])
+    path.write_text("sentence,label\na,Spam\nb,spam\n")
+    found = read(path, "sentence", "label", ["spam", "Spam", "ham"]).labels
+    assert found is not None
+    assert found.tolist() == [1, 0]
+
+
+def test_a_report_that_cannot_be_written_is_printed_all_the_same(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = labelled(tmp_path, ["1", "0", "1", "0", "1"])
+    away = tmp_path / "away" / "report.json"
+    assert main([str(path), "--model", str(prepared), "--rounds", "1", "--json", str(away)]) == 1
+    said = capsys.readouterr()
+    assert said.out.rstrip().splitlines()[-1].startswith("Run ")
+    assert "report.json was not written: No such file or directory." in said.err
+
+
 def test_what_is_not_certified_is_not_advised() -> None:
     said = verdict([TORCH, replace(INT8, certified=False)])
     assert said.startswith("Run transformers fp32: ")
@@ -115,6 +182,7 @@ def test_a_file_with_a_fault_is_refused(name: str, content: str, said: str, tmp_
         ((), "has the label 'maybe'; the model has NEGATIVE, POSITIVE (or 0 to 1)"),
         (("--text-column", "text"), "has no column 'text', but sentence, label"),
         (("--model", "/nowhere"), "sentiment prepare"),
+        (("--rounds", "0"), "must be at least 1"),
     ],
 )
 def test_a_refusal_is_one_sentence(

@@ -72,3 +72,18 @@ def test_what_no_preparation_wrote_is_not_replaced(tmp_path: Path) -> None:
         refuse_strange(precious / "chapter1.txt")
     write(precious, "{}")
     refuse_strange(precious)
+
+
+def test_what_a_link_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    refuse_strange(tmp_path / "link")
+    with replacing(tmp_path / "link") as scratch:
+        write(scratch, "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "manifest.json").read_text() == "new"
+
+
+def test_a_mount_is_refused_before_the_work() -> None:
+    with pytest.raises(PrepareError, match="is a mount, expected a folder"):
+        refuse_strange(Path("/proc"))

@@ -1,6 +1,9 @@
 import io
+import json
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ui import files
@@ -48,6 +51,7 @@ def test_ndjson_and_parquet() -> None:
         ("a.csv", b"text\n\xff\xfe\n", "UTF-8"),
         ("a.csv", b"text\n" + b"x\n" * 11, "more than 10 rows"),
         ("a.ndjson", b'{"text": "a"}\n{oops\n', "Line 2 is no JSON"),
+        ("a.ndjson", b'{"a":' * 9999, "Line 1 is no JSON"),
         ("a.ndjson", b"[1]\n", "Line 1 is no JSON object"),
         ("a.ndjson", b'{"text": "\xff"}\n', "UTF-8"),
         ("a.ndjson", b'{"text": "a"}\n' * 11, "more than 10 rows"),
@@ -68,6 +72,35 @@ def test_what_is_written_reads_back(ending: str) -> None:
     read = files.read(f"a.{ending}", written, 10)
     assert read["text"].tolist() == frame["text"].tolist()
     assert files.texts(read, "onnx_label") == ["X", "Y", ""]
+
+
+@pytest.mark.parametrize("ending", ["ndjson", "parquet"])
+def test_numbers_come_back_as_they_were(ending: str) -> None:
+    """Whoever downloads the scored file joins it to her own rows by them."""
+    rows: list[dict[str, object]] = [
+        {"id": 1234567890123456789, "text": "a", "rating": 5, "w": 1.2345678901234567, "p": 1e-12},
+        {"text": "b", "w": None, "flag": True, "more": {"deep": [1, None]}},
+    ]
+    if ending == "ndjson":
+        content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    else:
+        packed = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows), packed)
+        content = packed.getvalue()
+    frame = files.read(f"a.{ending}", content, 10)
+    frame = pd.concat([frame, pd.DataFrame({"onnx_score": [0.5, None]})], axis=1)
+    assert files.texts(frame, "rating") == ["5", ""]
+    written = files.write(frame, files.format_of(f"a.{ending}"))
+    if ending == "ndjson":
+        back = [json.loads(line) for line in written.decode().splitlines()]
+        assert back[1]["more"] == {"deep": [1, None]}
+        assert back[1]["flag"] is True
+    else:
+        back = pq.read_table(io.BytesIO(written)).to_pylist()
+    for name in ("id", "text", "rating", "w", "p"):
+        assert [row[name] for row in back] == [row.get(name) for row in rows]
+        assert type(back[0][name]) is type(rows[0][name])
+    assert [row["onnx_score"] for row in back] == [0.5, None]
 
 
 def test_a_tsv_stays_one_line_a_row() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from ui.quality import matched, quality
+from ui.quality import common, matched, quality
 
 LABELS = ["NEGATIVE", "POSITIVE"]
 
@@ -36,6 +36,19 @@ def test_rows_without_both_labels_do_not_count() -> None:
     assert judged is not None
     assert (judged.rows, judged.accuracy, judged.f1) == (1, 1.0, 1.0)
     assert quality([None], ["a"], ["a"]) is None
+
+
+def test_backends_are_judged_on_the_same_rows() -> None:
+    """One that was stopped earlier is no better or worse for it."""
+    given: list[str | None] = ["a", "a", "b", None]
+    found: dict[str, list[str | None]] = {
+        "onnx": ["a", "a", "a", "a"],
+        "torch": ["a", None, None, "a"],
+    }
+    kept = common(given, found.values())
+    assert kept == ["a", None, None, None]
+    figures = {name: quality(kept, labels, ["a", "b"]) for name, labels in found.items()}
+    assert figures["onnx"] == figures["torch"]
 
 
 def test_a_label_the_model_did_not_name_is_a_class_too() -> None:

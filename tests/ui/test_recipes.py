@@ -20,6 +20,15 @@ def test_a_csv_is_sent_as_it_is() -> None:
     assert "http://api:8000/onnx/stream?text_column=the%20text" in words
 
 
+@pytest.mark.parametrize(
+    ("name", "words"), [("a[1].csv", ["-N", "-g"]), ("-a.csv", ["-T", "./-a.csv"])]
+)
+def test_curl_takes_the_name_as_it_is(name: str, words: list[str]) -> None:
+    found = shlex.split(line("csv", name, "text").replace("\\\n", " "))
+    at = found.index(words[0])
+    assert found[at : at + 2] == words
+
+
 def test_the_key_stays_a_variable() -> None:
     assert '"Authorization: Bearer $API_KEY"' in line("csv", "a.csv", "text", with_key=True)
     assert "Authorization" not in line("csv", "a.csv", "text")

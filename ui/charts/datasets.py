@@ -90,19 +90,20 @@ def confusion(quality: Quality) -> alt.LayerChart:
         for found in quality.classes
     ]
     largest = max(quality.confusion.values())
+    many = len(quality.classes) > SHOWN_LABELS // 2
     base = alt.Chart(records(rows)).encode(
-        x=alt.X("found:N", title="found", sort=None, axis=alt.Axis(labelAngle=0)),
+        x=alt.X("found:N", title="found", sort=None, axis=alt.Axis(labelAngle=-60 if many else 0)),
         y=alt.Y("given:N", title="given", sort=None),
         tooltip=["given:N", "found:N", "rows:Q"],
     )
     squares = base.mark_rect().encode(
         color=alt.Color("rows:Q", legend=None, scale=alt.Scale(range=["#dbe6fb", "#2f5fd0"]))
     )
-    numbers = base.mark_text(fontSize=13).encode(
+    numbers = base.mark_text(fontSize=9 if many else 13).encode(
         text=alt.Text("rows:Q", format=",d"),
         color=alt.condition(
             f"datum.rows > {largest} / 2", alt.value("white"), alt.value("#1d2433")
         ),
     )
-    height = 50 * len(quality.classes) + 80
+    height = (24 if many else 50) * len(quality.classes) + 80
     return alt.LayerChart(layer=[squares, numbers], height=height)

@@ -13,7 +13,7 @@ from ui.charts import datasets as charts
 from ui.errors import NotThereError
 from ui.files import Format
 from ui.frame import Frame
-from ui.quality import matched, quality
+from ui.quality import common, matched, quality
 from ui.scoring import Progress, ScoreRun, disagreements_first, joined
 from ui.words import count, duration, escaped, score
 
@@ -71,7 +71,8 @@ def results(page: Frame, scoring: Scoring) -> None:
     _shapes(page, sides)
     if scoring.labels is not None:
         _judged(page, files.texts(scoring.table, scoring.labels), sides)
-    st.subheader("Rows, disagreements first", anchor=False)
+    both = len(sides) == len(BACKENDS)
+    st.subheader("Rows, disagreements first" if both else "Rows", anchor=False)
     st.dataframe(rows.head(SHOWN_ROWS), hide_index=True, column_config=_columns(sides))
     if len(rows) > SHOWN_ROWS:
         st.caption(f"The first {count(SHOWN_ROWS)} rows; the download has all of them.")
@@ -119,6 +120,10 @@ def _shapes(page: Frame, sides: dict[Backend, Progress]) -> None:
             width="stretch",
             alt="How many rows each backend gave each label",
         )
+        if len(page.info.model.labels) > charts.SHOWN_LABELS:
+            st.caption(
+                f"The {charts.SHOWN_LABELS} most frequent of {len(page.info.model.labels)} labels."
+            )
     with right:
         st.subheader("Scores", anchor=False)
         st.altair_chart(charts.scores(sides), width="stretch", alt="How sure each backend was")
@@ -127,6 +132,7 @@ def _shapes(page: Frame, sides: dict[Backend, Progress]) -> None:
 def _judged(page: Frame, given: list[str], sides: dict[Backend, Progress]) -> None:
     labels = page.info.model.labels
     truths = matched(given, labels)
+    unknown = sum(truth is None and bool(g.strip()) for truth, g in zip(truths, given, strict=True))
     st.subheader("Against the given labels", anchor=False)
     if not any(truths):
         known = escaped(", ".join(labels)) or "none it names"
@@ -136,9 +142,11 @@ def _judged(page: Frame, given: list[str], sides: dict[Backend, Progress]) -> No
             icon=":material/rule:",
         )
         return
-    for column, (backend, side) in zip(st.columns(len(sides)), sides.items(), strict=True):
-        found = [side.rows[n].label if n in side.rows else None for n in range(len(truths))]
-        judged = quality(truths, found, labels)
+    found = {backend: _found(side, len(truths)) for backend, side in sides.items()}
+    # On the same rows: one that was stopped earlier has an easier or a harder part of the file.
+    truths = common(truths, found.values())
+    for column, backend in zip(st.columns(len(sides)), sides, strict=True):
+        judged = quality(truths, found[backend], labels)
         with column, st.container(border=True):
             st.markdown(f"**{NAMES[backend]}**")
             if judged is None:
@@ -152,6 +160,10 @@ def _judged(page: Frame, given: list[str], sides: dict[Backend, Progress]) -> No
                 width="stretch",
                 alt=f"Given labels against those {NAMES[backend]} found",
             )
-            unmatched = sum(truth is None for truth in truths)
-            if unmatched:
-                st.caption(f"{count(unmatched)} rows have a label the model does not know.")
+            st.caption(f"{count(judged.rows)} rows with a given label and one of each backend.")
+    if unknown:
+        st.caption(f"{count(unknown)} rows have a label the model does not know.")
+
+
+def _found(side: Progress, rows: int) -> list[str | None]:
+    return [side.rows[n].label if n in side.rows else None for n in range(rows)]
