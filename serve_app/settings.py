@@ -78,8 +78,8 @@ class Settings(BaseSettings):
         default=2.0,
         gt=0,
         description="Seconds after which `auto` asks torch in the place of ONNX; after three times"
-        " as long without torch a doubtful answer of ONNX stands. A list of more than 64 texts has"
-        " as much for each 64.",
+        " as long without torch a doubtful answer of ONNX stands. As much again for each 64 texts"
+        " of a longer list, and for ONNX of those that wait before it.",
     )
     shadow_share: float = Field(
         default=0.0,
@@ -96,7 +96,8 @@ class Settings(BaseSettings):
     max_waiting_texts: int = Field(
         default=2048,
         ge=1,
-        description="Texts that may wait for one backend in one ingress replica; more get 503.",
+        description="Texts that may wait for one backend in one ingress replica; more get 503."
+        " Requests of up to 8 texts, which do not wait for longer ones, are counted by themselves.",
     )
     max_waiting_requests: int = Field(
         default=1024,
