@@ -133,7 +133,7 @@ def test_a_job_stopped_at_its_very_end_goes_on_and_has_every_row_once(
 
 
 def test_a_killed_job_goes_on_and_has_every_row_once(prepared: Path, tmp_path: Path) -> None:
-    count = 20_000
+    count = 8_000
     given = texts(count)
     lines = [json.dumps({"id": f"row-{n}", "input": text}) for n, text in enumerate(given)]
     (tmp_path / "in.ndjson").write_text("\n".join(lines) + "\n")
