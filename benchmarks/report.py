@@ -200,7 +200,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=Path, help="folder; `images` beside the document")
     options = parser.parse_args(argv)
     options.images = options.images or options.document.parent / "images"
-    from benchmarks import auto, beside, cost, identity, overload, plots, scaling, stream
+    from benchmarks import (
+        auto,
+        beside,
+        cost,
+        identity,
+        overload,
+        plots,
+        proxies,
+        scaling,
+        spikes,
+        stream,
+    )
 
     parts: list[str] = []
     found = options.results / "bench.json"
@@ -233,6 +244,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = options.results / "auto.json"
     if found.exists():
         parts += ["## Both twins as one", auto.table(_json(found))]
+    found = options.results / "proxies.json"
+    if found.exists():
+        parts += ["## A model that costs nothing", proxies.table(_json(found))]
+    found = options.results / "spikes.json"
+    if found.exists():
+        parts += ["## A load that comes and goes", spikes.table(_json(found))]
     found = options.results / "identity.json"
     if found.exists():
         parts += ["## What identity and quotas cost", identity.table(_json(found))]

@@ -9,11 +9,16 @@ from typing import Any
 
 from benchmarks.peers import ours
 from benchmarks.peers.classifier import Given
+from serve_app import local_cluster
 from serve_app.serve_config import BASE, LOCAL, Config, load
 
 COST_MS = "BENCH_COST_MS"
 REPLICAS = "BENCH_REPLICAS"
 """A number, or two for autoscaling between them: `1-10`."""
+AS_SERVED = "BENCH_AS_SERVED"
+"""Set where autoscaling is to take its time, as in `serve_config.yaml`."""
+OWN_PROXY = "BENCH_OWN_PROXY"
+"""Set where Ray Serve's own proxy stands for HAProxy."""
 
 
 def config(port: int, replicas: int, most: int | None = None) -> Config:
@@ -22,9 +27,10 @@ def config(port: int, replicas: int, most: int | None = None) -> Config:
     One worker a replica and one text a batch: a replica's rate is then 1 / cost, whatever waits.
 
     Args:
-        most: replicas that autoscaling may add up to, and soon; None for none.
+        most: replicas that autoscaling may add up to, soon unless `AS_SERVED`; None for none.
     """
-    quick = {"upscale_delay_s": 1, "downscale_delay_s": 5} if most else {}
+    hasty = most and not os.environ.get(AS_SERVED)
+    quick = {"upscale_delay_s": 1, "downscale_delay_s": 5} if hasty else {}
     user = {"workers": 1, "threads": 1, "batch_texts": 1}
     deployments: list[dict[str, Any]] = [
         {"name": "Ingress", "ray_actor_options": {"num_cpus": 0.01}},
@@ -55,6 +61,8 @@ def config(port: int, replicas: int, most: int | None = None) -> Config:
 def main() -> int:
     """Serve until SIGTERM."""
     given = Given.read()
+    if os.environ.get(OWN_PROXY):
+        local_cluster.ENVIRONMENT.update(local_cluster.OWN_PROXY)
     replicas, _, most = os.environ[REPLICAS].partition("-")
     ours.serve(config(given.port, int(replicas), int(most) if most else None), given.model)
     return 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import cost, report, scaling
+from benchmarks import cost, proxies, report, scaling, spikes
 from benchmarks.records import Agreement, Candidate, Cell, Run, machine, number, write
 
 
@@ -134,6 +134,24 @@ def test_the_command_fills_the_document_and_draws(tmp_path: Path) -> None:
         tmp_path / "results" / "scaling.json",
         {"machine": machine(), "cost_ms": 50.0, "steps": [vars(step)]},
     )
+    way = proxies.Step("plain", 64, 0, 5000.0, 0, 12.0, 30.0, 0.2)
+    write(
+        tmp_path / "results" / "proxies.json",
+        {"machine": machine(), "rounds": 1, "seconds": 4.0, "steps": [vars(way)]},
+    )
+    stretch = {
+        "seconds": 20.0,
+        "rate": 70.0,
+        "requests": 1400,
+        "errors": 0,
+        "p50": 52.0,
+        "p99": 90.0,
+    }
+    wanted = [[0.0, 1], [10.0, 4], [20.0, 1]]
+    write(
+        tmp_path / "results" / "spikes.json",
+        {"machine": machine(), "cost_ms": 50.0, "stretches": [stretch], "wanted": wanted},
+    )
     document = tmp_path / "benchmarks.md"
     document.write_text(f"{report.BEGIN}\n{report.END}\n")
     arguments = ("results", "document", "images")
@@ -149,7 +167,17 @@ def test_the_command_fills_the_document_and_draws(tmp_path: Path) -> None:
     assert "## Side by side" in said
     assert "![bench-small](images/bench-small.svg)" in said
     assert "| 2 | **39.0** (39.0–39.0) | 98% | 3.00 | 4.00 (9.00) | 1.50 | 0 | 900 |" in said
+    assert "| 64 | plain | **5,000** (5,000–5,000) | 12.0 | 30.0 | 0.20 | 0 |" in said
+    assert "| 20 | 70 | 1 | 1400 | 0 | 52.0 | 90.0 |" in said
+    assert "At most 4 replicas were wanted, and their number turned round 1 times" in said
     assert (tmp_path / "images" / "scaling.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("targets", "turns"), [([1, 1], 0), ([1, 2, 4], 0), ([1, 4, 4, 1], 1), ([1, 3, 2, 3, 1], 3)]
+)
+def test_reversals(targets: list[int], turns: int) -> None:
+    assert spikes.reversals(targets) == turns
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
