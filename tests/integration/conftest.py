@@ -22,6 +22,7 @@ QUICK = {
         "upscale_delay_s": 1,
         "downscale_delay_s": 2,
         "look_back_period_s": 2,
+        "metrics_interval_s": 0.5,
         "target_ongoing_requests": 8,
     },
     "health_check_period_s": 1,
