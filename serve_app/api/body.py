@@ -7,20 +7,24 @@ from typing import Any, NoReturn
 import orjson
 from starlette.requests import ClientDisconnect, Request
 
-from serve_app.api.errors import MEDIA, NOT_JSON, TOO_LARGE, ProblemError
+from serve_app.api.errors import MEDIA, NOT_JSON, OVERLOADED, TOO_LARGE, ProblemError
+from serve_app.api.room import NoRoomError, Room
 
 ARRIVAL_S = 60.0
 """Within which a body must have arrived."""
 
 
-async def read_json(request: Request, limit: int) -> Any:
+async def read_json(request: Request, limit: int, room: Room) -> Any:
     """The parsed JSON body.
 
+    Args:
+        limit, room: see `read`.
+
     Raises:
-        ProblemError: 415 not JSON by its Content-Type, 413 over `limit` bytes, 400 no JSON.
+        ProblemError: 415 not JSON by its Content-Type, 413 over `limit` bytes, 400 no JSON, 503.
     """
     require_media(request)
-    return parse(await read(request, limit))
+    return parse(await read(request, limit, room))
 
 
 def require_media(request: Request, other: str | None = None) -> str:
@@ -52,12 +56,16 @@ def require_plain(request: Request) -> None:
         )
 
 
-async def read(request: Request, limit: int) -> bytes:
+async def read(request: Request, limit: int, room: Room) -> bytes:
     """The raw body.
+
+    Args:
+        limit: bytes that it may have.
+        room: what the bodies that are on their way share.
 
     Raises:
         ProblemError: 413, it is longer than `limit` bytes; 415, it is compressed; 400, it does
-            not come to its end.
+            not come to its end; 503, too many others are on their way.
     """
     require_plain(request)
     length = request.headers.get("content-length", "")
@@ -68,14 +76,21 @@ async def read(request: Request, limit: int) -> bytes:
     try:
         async with asyncio.timeout(ARRIVAL_S):
             async for piece in request.stream():
-                size += len(piece)
-                if size > limit:
+                if size + len(piece) > limit:
                     raise _too_large(limit)
+                room.take(len(piece))
+                size += len(piece)
                 pieces.append(piece)
     except ClientDisconnect:
         raise ProblemError(NOT_JSON, "The client hung up before the body ended.") from None
     except TimeoutError:
         raise ProblemError(NOT_JSON, f"The body did not end within {ARRIVAL_S:g} s.") from None
+    except NoRoomError:
+        raise ProblemError(
+            OVERLOADED, "Too much else is being received now.", headers={"Retry-After": "1"}
+        ) from None
+    finally:
+        room.give_back(size)
     return b"".join(pieces)
 
 

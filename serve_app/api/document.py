@@ -1,12 +1,12 @@
 """`/openapi.json` and `/docs`: the document of all routes, these two among them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api import guard
 from serve_app.api.openapi import REQUEST_ID, SCHEMAS, problems, schemas_of
@@ -38,13 +38,21 @@ class Api(FastAPI):
         )
         self._settings = settings
         self.shortcut: Shortcut | None = None
+        self.cors: Callable[[ASGIApp], ASGIApp] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hot routes by the shortcut, all else by FastAPI."""
+        """Hot routes by the shortcut, all else by FastAPI; HEAD is GET without the body."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope, send = {**scope, "method": "GET"}, _bodiless(send)
         if self.shortcut is not None and self.shortcut.takes(scope):
             await self.shortcut(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Starlette's, within CORS: a page may read the answer to a fault too."""
+        stack = super().build_middleware_stack()
+        return stack if self.cors is None else self.cors(stack)
 
     def openapi(self) -> dict[str, Any]:
         """The document, made once."""
@@ -62,6 +70,13 @@ class Api(FastAPI):
                     node["maxItems"] = self._settings.texts_per_request
         assert self.openapi_schema is not None
         return self.openapi_schema
+
+
+def _bodiless(send: Send) -> Send:
+    async def without(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return without
 
 
 def router(app: Api) -> APIRouter:

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from serve_app.api.auth import Authenticator
 from serve_app.api.client import Client, Scope
 from serve_app.api.limits import Quota
+from serve_app.api.room import Room
 from serve_app.api.shared import Shared
-from serve_app.api.spool import Room
 from serve_app.auto import Inference
 from serve_app.engine.artifacts import Manifest
 from serve_app.settings import Settings
@@ -38,7 +38,7 @@ class Gateway:
         describe: asks some replica of a backend how it runs the model.
         telemetry, shadow: take what happened, and compare the twins on it.
         snapshot: the state of the deployments, as `/cluster` shows it.
-        identity, quota, spools: as the settings have them, so that no gateway is without.
+        identity, quota, bodies, spools: as the settings have them, so that no gateway is without.
         model: its name as a header may carry it, the rest percent-encoded.
     """
 
@@ -52,6 +52,7 @@ class Gateway:
     shadow: Shadow
     identity: Authenticator = field(init=False)
     quota: Quota = field(init=False)
+    bodies: Room = field(init=False)
     spools: Room = field(init=False)
     model: str = field(init=False)
     _cluster: Shared[Description] = field(init=False)
@@ -60,6 +61,7 @@ class Gateway:
     def __post_init__(self) -> None:
         self.identity = Authenticator(self.settings)
         self.quota = Quota(self.settings)
+        self.bodies = Room(self.settings.max_bodies_bytes)
         self.spools = Room(self.settings.max_spools_bytes)
         self.model = quote(self.manifest.model_id, safe=string.punctuation + " ")
         self._cluster = Shared(self._snapshot, CLUSTER_CACHED_S)

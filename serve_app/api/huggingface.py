@@ -79,7 +79,7 @@ def router(gateway: Gateway) -> APIRouter:
     settings = gateway.settings
 
     async def read(request: Request) -> _Asked:
-        asked = await read_json(request, settings.max_body_bytes)
+        asked = await read_json(request, settings.max_body_bytes, gateway.bodies)
         if not isinstance(asked, dict) or "inputs" not in asked:
             raise ProblemError(
                 INVALID, "The body must be a JSON object with the field `inputs`.", field="inputs"

@@ -24,7 +24,7 @@ def endpoints(gateway: Gateway) -> dict[str, Endpoint]:
     settings = gateway.settings
 
     async def read(request: Request) -> Asked:
-        asked = await read_json(request, settings.max_body_bytes)
+        asked = await read_json(request, settings.max_body_bytes, gateway.bodies)
         return Asked(texts_of(asked, settings.max_texts), "input")
 
     def render(_: Asked, answers: Answers) -> Rendered:

@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import tempfile
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from serve_app.api.client import Client, RefusedError, Scope
 
 logger = logging.getLogger("ray.serve")
+
+AGAIN_S = 1.0
+"""After which a file that could not be read is read again."""
 
 PREFIX = "sentiment_"
 """What every key begins with, for scanners of leaked secrets and to tell a key from a token."""
@@ -78,7 +82,7 @@ def read(path: Path) -> Records:
     try:
         return Records.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise KeysError(f"The file of API keys {path} cannot be read: {error.strerror}.") from None
+        raise KeysError(f"The file of API keys {path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
@@ -136,6 +140,8 @@ class KeyFile:
         self._path = path
         self._seen = self._signature()
         self._keys = _by_handle(read(path))
+        self._failed: tuple[int, ...] | None = ()
+        self._again = 0.0
         self.fault = ""
         """Why the file could not be read again, as a sentence; empty if it could."""
 
@@ -163,15 +169,21 @@ class KeyFile:
 
     def _refresh(self) -> None:
         seen = self._signature()
-        if seen == self._seen:
+        if seen == self._seen or (seen == self._failed and time.monotonic() < self._again):
             return
-        self._seen = seen
         try:
             self._keys = _by_handle(read(self._path))
         except KeysError as error:
-            self.fault = f"{error} The keys read before stay in force."
-            logger.error("%s", self.fault)
+            fault = f"{error} The keys read before stay in force."
+            if fault != self.fault:
+                logger.error("%s", fault)
+            self.fault = fault
+            if isinstance(error.__cause__, OSError):  # it may pass; a key may have been revoked
+                self._failed, self._again = seen, time.monotonic() + AGAIN_S
+            else:
+                self._seen = seen
             return
+        self._seen = seen
         self.fault = ""
         logger.info("read the API keys again: %d", sum(map(len, self._keys.values())))
 

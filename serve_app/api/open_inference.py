@@ -115,7 +115,9 @@ def router(gateway: Gateway) -> APIRouter:
             raise ProblemError(
                 MEDIA, f"{BINARY} needs the header {HEADER}: the bytes of JSON that it begins with."
             )
-        content, binary = split(await read(request, settings.max_body_bytes), length)
+        content, binary = split(
+            await read(request, settings.max_body_bytes, gateway.bodies), length
+        )
         default = DEFAULT_FUNCTION[manifest.problem_type]
         if media == BINARY and not content:  # Triton's raw request: all of it is one text
             text = check_texts(decode([binary], "body"), settings.max_texts, field="body")

@@ -14,9 +14,13 @@ import orjson
 
 from serve_app.api.body import parse
 from serve_app.api.errors import INVALID, ProblemError
-from serve_app.api.schemas import check_texts
+from serve_app.api.schemas import check_texts, shown
 
 _BOM = "\ufeff".encode()
+LONGEST_ID = 1024
+"""Bytes of a row's `id`, as it is sent back."""
+MOST_COLUMNS = 1000
+SHOWN_COLUMNS = 20
 LARGEST = 2.0**64
 """The JSON parser makes larger whole numbers floats."""
 _CLOSED = rb'[^"]*+(?:""[^"]*+)*+"'
@@ -52,13 +56,19 @@ class Rows(ABC):
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._rest = b""
+        self._rest = bytearray()
         self._skipping = False
         self._number = 0
 
     def feed(self, piece: bytes) -> Iterator[Row]:
         """The rows that `piece` completes, parsed as they are taken; take all of them."""
-        *whole, self._rest = (self._rest + piece).split(b"\n")
+        # Only the new piece is looked through: a line may come byte by byte.
+        first, *others = piece.split(b"\n")
+        self._rest += first
+        whole: list[bytes] = []
+        if others:
+            whole = [bytes(self._rest), *others[:-1]]
+            self._rest = bytearray(others[-1])
         for line in whole:
             too_long = self._skipping or len(line) > self._limit
             self._skipping = False
@@ -66,7 +76,7 @@ class Rows(ABC):
             self._line(None if too_long else line.removesuffix(b"\r"), rows)
             yield from rows
         if len(self._rest) > self._limit:
-            self._skipping, self._rest = True, b""
+            self._skipping, self._rest = True, bytearray()
 
     def end(self) -> list[Row]:
         """The rows that the end of the upload completes."""
@@ -74,7 +84,7 @@ class Rows(ABC):
         if self._skipping:
             self._line(None, rows)
         elif self._rest:
-            self._line(self._rest.removesuffix(b"\r"), rows)
+            self._line(bytes(self._rest).removesuffix(b"\r"), rows)
         self._last(rows)
         return rows
 
@@ -116,9 +126,11 @@ class NdjsonRows(Rows):
             return Row(self._number, None, "The row must be a JSON object with the field `input`.")
         row = value.get("id", self._number)
         try:
-            orjson.dumps({"id": row})
+            long = len(orjson.dumps({"id": row})) > LONGEST_ID
         except TypeError as error:  # a lone surrogate, or nested too deeply
             return Row(self._number, None, f"The row's `id` cannot be sent back: {error}.")
+        if long:
+            return Row(self._number, None, f"The row's `id` is longer than {LONGEST_ID} bytes.")
         if isinstance(row, float) and abs(row) >= LARGEST:  # another id may have become the same
             return Row(self._number, None, "The row's `id` is too large a number; send a text.")
         if "input" not in value:
@@ -139,6 +151,8 @@ class CsvRows(Rows):
         csv.field_size_limit(max(csv.field_size_limit(), limit))
         self._column = column
         self._header: list[str] | None = None
+        self._text_at = 0
+        self._id_at: int | None = None
         self._open = bytearray()
         self._quoted = False
 
@@ -179,28 +193,36 @@ class CsvRows(Rows):
             fault = f"The row is no CSV in UTF-8: {error}."
         if self._header is None:
             self._header = self._checked_header(fields, fault)
+            self._text_at = fields.index(self._column)
+            self._id_at = fields.index("id") if "id" in fields else None
         elif not fields:
             self._append(rows, Row(self._number, None, fault))
         elif len(fields) != len(self._header):
             sentence = f"The row has {len(fields)} fields, the header {len(self._header)}."
             self._append(rows, Row(self._number, None, sentence))
         else:
-            named = dict(zip(self._header, fields, strict=True))
-            row = named.get("id", self._number)
-            self._append(rows, _checked(row, named[self._column], self._column))
+            row = self._number if self._id_at is None else fields[self._id_at]
+            if isinstance(row, str) and len(row) > LONGEST_ID:
+                sentence = f"The row's `id` is longer than {LONGEST_ID} characters."
+                self._append(rows, Row(self._number, None, sentence))
+            else:
+                self._append(rows, _checked(row, fields[self._text_at], self._column))
 
     def _checked_header(self, fields: list[str], fault: str) -> list[str]:
         """
         Raises:
             ProblemError: 422, it cannot be read, or has not the column once.
         """
-        have = ", ".join(map(repr, fields)) or "none"
+        have = ", ".join(map(shown, fields[:SHOWN_COLUMNS])) or "none"
+        have += ", …" * (len(fields) > SHOWN_COLUMNS)
         if fault:
             detail = fault.replace("The row", "The CSV's header")
+        elif len(fields) > MOST_COLUMNS:
+            detail = f"The CSV has {len(fields)} columns; it may have {MOST_COLUMNS}."
         elif self._column not in fields:
-            detail = f"The CSV has no column {self._column!r}; it has {have}."
+            detail = f"The CSV has no column {shown(self._column)}; it has {have}."
         elif twice := [name for name in (self._column, "id") if fields.count(name) > 1]:
-            detail = f"The CSV has several columns {twice[0]!r}; it has {have}."
+            detail = f"The CSV has several columns {shown(twice[0])}; it has {have}."
         else:
             return fields
         raise ProblemError(INVALID, detail, field="text_column")

@@ -11,6 +11,8 @@ from serve_app.engine.postprocess import Function
 
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
 
+LONGEST_NAME = 100
+"""Characters of a client's own name in a message."""
 MAX_TEXTS = "max_texts"
 """Stands in schemas for the setting, which the document puts in its place."""
 
@@ -57,6 +59,11 @@ class Problem(BaseModel):
     field: str | None = Field(default=None, description="The field at fault, such as `input[3]`.")
 
 
+def shown(name: str) -> str:
+    """A client's own name in quotes, cut where it is long: what it sent is not sent back whole."""
+    return repr(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…")
+
+
 def texts_of(body: Any, max_texts: int) -> list[str]:
     """The texts of a parsed `InferRequest`.
 
@@ -65,9 +72,9 @@ def texts_of(body: Any, max_texts: int) -> list[str]:
     """
     if not isinstance(body, dict):
         raise ProblemError(INVALID, "The body must be a JSON object with the field `input`.")
-    unknown = sorted(map(repr, body.keys() - {"input"}))
-    if unknown:
-        name = unknown[0]
+    unknown = next((name for name in body if name != "input"), None)
+    if unknown is not None:
+        name = shown(unknown)
         raise ProblemError(
             INVALID, f"{name} is no field of this route; it takes `input` alone.", field=name[1:-1]
         )

@@ -6,38 +6,15 @@ ingress reads on and keeps on disk what the model has not taken yet.
 
 import asyncio
 import contextlib
-import errno
-import os
 import tempfile
+
+from serve_app.api.room import Room
 
 READ_BYTES = 65_536
 
 
 class SpoolFullError(Exception):
     """More is waiting than the spool may hold."""
-
-
-class Room:
-    """Disk that the spools of one ingress share.
-
-    Args:
-        limit: bytes.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._left = limit
-
-    def take(self, size: int) -> None:
-        """
-        Raises:
-            OSError: there is not so much left, as of a disk that is full.
-        """
-        if size > self._left:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._left -= size
-
-    def give_back(self, size: int) -> None:
-        self._left += size
 
 
 class Spool:

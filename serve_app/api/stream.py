@@ -166,6 +166,7 @@ class _Stream(Response):
         self._errors = 0
         self._truncated = 0
         self._status = HUNG_UP
+        self._hung_up = False
         self._drawing = asyncio.Lock()
         self._alone = asyncio.Lock()
 
@@ -180,7 +181,7 @@ class _Stream(Response):
         try:
             await writing
         except asyncio.CancelledError:
-            pass  # the client has hung up
+            self._hung_up = True
         except Exception:
             self._status = INTERNAL.status
             raise
@@ -199,6 +200,7 @@ class _Stream(Response):
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
+                self._hung_up = True
                 writing.cancel()
                 return
             if full:
@@ -362,6 +364,9 @@ class _Stream(Response):
         return _Piece(body, len(lines), errors, truncated, drawn, drawn_at)
 
     async def _give_back(self, texts: int, drawn_at: float) -> None:
+        """Undo a draw; who hangs up pays for what the model was given."""
+        if self._hung_up:
+            return
         await self._gateway.quota.give_back(self._client, texts, drawn_at)
 
     async def _try(self, texts: list[str]) -> Answers:

@@ -18,6 +18,9 @@ Ids = npt.NDArray[np.int64]
 AMPLE = 16
 """Characters for each token that is kept. Of a longer text this much is tokenized first: a megabyte
 takes seconds and hundreds of megabytes, for the 512 tokens that the model reads of it."""
+FARTHEST = 64
+"""Times as much is tokenized at the most, where hardly anything becomes tokens: endless words,
+blanks or control characters. What comes after it the model does not read."""
 
 
 class Tokenizer:
@@ -61,9 +64,11 @@ class Tokenizer:
         size = self._ample
         while True:
             size *= 8
-            encoding = self._tokenizer.encode(text[:size])
-            if size >= len(text) or _settled(encoding):
-                return Encoded(encoding.ids, bool(encoding.overflowing))
+            # A batch, though of one: `encode` holds the interpreter's lock while it works.
+            (encoding,) = self._tokenizer.encode_batch([text[:size]])
+            far = size >= FARTHEST * self._ample and size < len(text)
+            if far or size >= len(text) or _settled(encoding):
+                return Encoded(encoding.ids, far or bool(encoding.overflowing))
 
     def pad(self, batch: Sequence[Encoded]) -> tuple[Ids, Ids]:
         """Token ids and attention mask, each [texts, longest]."""

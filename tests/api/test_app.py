@@ -51,6 +51,38 @@ async def test_without_the_setting_there_is_no_cors() -> None:
     assert "access-control-allow-origin" not in answer.headers
 
 
+async def test_a_page_may_read_the_answer_to_a_fault_of_the_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(cors_origins=PAGE)
+
+    async def fails(*_: object) -> None:
+        raise RuntimeError("nobody expected it")
+
+    monkeypatch.setattr(world.gateway.dispatchers["onnx"], "infer", fails)
+    async with client(world.app) as http:
+        answer = await http.post("/onnx/infer", json={"input": "a"}, headers={"Origin": PAGE})
+    assert answer.status_code == 500
+    assert answer.headers["access-control-allow-origin"] == PAGE
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/health", 200), ("/ready", 200), ("/v2", 200), ("/onnx/infer", 405)]
+)
+async def test_head_is_get_without_the_body(path: str, status: int) -> None:
+    async with client(World().app) as http:
+        answer = await http.head(path)
+    assert (answer.status_code, answer.content) == (status, b"")
+    assert int(answer.headers["content-length"]) > 0
+
+
+async def test_a_long_name_is_not_sent_back_whole() -> None:
+    async with client(World().app) as http:
+        answer = await http.post("/onnx/infer", json={"\x7f" * 100_000: 1})
+    assert answer.status_code == 422
+    assert len(answer.content) < 2000
+
+
 async def test_all_origins() -> None:
     async with client(World(cors_origins="*").app) as http:
         answer = await http.post("/onnx", json={"inputs": "a"}, headers={"Origin": PAGE})

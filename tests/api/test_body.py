@@ -8,6 +8,7 @@ from starlette.types import Message
 
 from serve_app.api.body import parse, read
 from serve_app.api.errors import ProblemError
+from serve_app.api.room import Room
 
 
 def request(*messages: Message) -> Request:
@@ -28,20 +29,35 @@ def part(data: bytes, more: bool) -> Message:
 
 
 async def test_a_body_comes_in_parts() -> None:
-    assert await read(request(part(b"a", True), part(b"b", False)), 2) == b"ab"
+    assert await read(request(part(b"a", True), part(b"b", False)), 2, Room(9)) == b"ab"
 
 
 async def test_one_that_does_not_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serve_app.api.body.ARRIVAL_S", 0.01)
     with pytest.raises(ProblemError, match="did not end within") as refused:
-        await read(request(part(b"a", True)), 2)
+        await read(request(part(b"a", True)), 2, Room(9))
     assert refused.value.kind.status == 400
 
 
 async def test_a_client_that_hangs_up_is_no_fault_of_the_service() -> None:
     with pytest.raises(ProblemError) as refused:
-        await read(request(part(b"a", True), {"type": "http.disconnect"}), 2)
+        await read(request(part(b"a", True), {"type": "http.disconnect"}), 2, Room(9))
     assert refused.value.kind.status == 400
+
+
+async def test_bodies_on_their_way_have_a_bound_together() -> None:
+    room = Room(10)
+    slow = asyncio.create_task(read(request(part(b"x" * 6, True)), 8, room))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    with pytest.raises(ProblemError) as refused:
+        await read(request(part(b"x" * 6, False)), 8, room)
+    assert refused.value.kind.status == 503
+    assert refused.value.headers["Retry-After"] == "1"
+    slow.cancel()
+    await asyncio.wait({slow})
+    assert await read(request(part(b"x" * 8, False)), 8, room) == b"x" * 8
+    room.take(10)  # all is given back
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """API keys: what is kept of them, and how the service follows its file."""
 
+import errno
 import json
 import os
 import stat
@@ -159,6 +160,31 @@ async def test_a_broken_file_leaves_the_last_keys_in_force_and_says_so(
             write(file, Records())
             assert await status() == 401
         assert (await http.get("/ready")).json()["identity"] == {"api-key": "ready"}
+
+
+def test_a_read_that_fails_in_passing_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that was revoked at that moment would stay valid for good."""
+    monkeypatch.setattr("serve_app.api.keys.AGAIN_S", 0.0)
+    file = tmp_path / "keys.json"
+    key, record = make("leaver", ("infer",))
+    write(file, Records(keys=(record,)))
+    keys = KeyFile(file)
+
+    def fails(_: Path) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch, logged() as messages:
+        patch.setattr(Path, "read_bytes", fails)
+        write(file, Records())
+        for _ in range(3):
+            assert keys.client(key).id == "key:leaver"
+        assert "Too many open files" in keys.fault
+    assert len(messages) == 1
+    with pytest.raises(RefusedError):
+        keys.client(key)
+    assert not keys.fault
 
 
 def test_a_link_stays_one_and_its_target_is_written(

@@ -82,6 +82,40 @@ def test_a_rows_own_id_comes_back_whatever_it_is() -> None:
     assert [row.id for row in rows_of(NdjsonRows(1000), [data])] == [{"x": [1]}, None, "k"]
 
 
+@pytest.mark.parametrize(
+    ("rows", "data"),
+    [
+        (NdjsonRows(9000), b'{"input": "a", "id": "' + b"x" * 2000 + b'"}\n{"input": "b"}\n'),
+        (NdjsonRows(9000), b'{"input": "a", "id": [' + b"[]," * 700 + b'0]}\n{"input": "b"}\n'),
+        (CsvRows(9000, "t"), b"id,t\n" + b"x" * 2000 + b",a\n1,b\n"),
+    ],
+)
+def test_an_id_is_no_place_for_a_document(rows: Rows, data: bytes) -> None:
+    """It is kept with its row while the model works, and drawn from no quota."""
+    first, second = rows_of(rows, [data])
+    assert (first.id, first.text) == (0, None)
+    assert "`id` is longer than 1024" in str(first.error)
+    assert second.text == "b"
+
+
+@pytest.mark.parametrize("rows", [NdjsonRows(2_000_000), CsvRows(2_000_000, "t")])
+def test_a_line_that_comes_byte_by_byte_is_looked_at_once(rows: Rows) -> None:
+    list(rows.feed(b"t\n" + b"x" * 1_900_000))
+    start = time.process_time()
+    for _ in range(20_000):
+        assert not list(rows.feed(b"x"))
+    assert time.process_time() - start < 5, "ten seconds of copying, and more"
+
+
+def test_a_message_has_no_more_of_a_header_than_can_be_read() -> None:
+    header = ",".join(f"{n}" * 500 for n in range(900))
+    with pytest.raises(ProblemError, match="has no column 't'") as refused:
+        list(CsvRows(9_000_000, "t").feed(header.encode() + b"\n"))
+    assert len(refused.value.detail) < 3000
+    with pytest.raises(ProblemError, match="has 2001 columns; it may have 1000"):
+        list(CsvRows(9000, "t").feed(b"," * 2000 + b"\n"))
+
+
 def test_bad_csv_records_are_answered_in_their_place() -> None:
     data = b'\xef\xbb\xbfid,text\n1,good\n2\n3,"a ""quoted""\nline"\n4,\xff\n5, \n6,"open'
     rows = rows_of(CsvRows(1000, "text"), [data])

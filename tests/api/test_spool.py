@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app.api.spool import Room, Spool, SpoolFullError
+from serve_app.api.room import Room
+from serve_app.api.spool import Spool, SpoolFullError
 
 
 @given(st.lists(st.one_of(st.binary(max_size=200_000).map(lambda b: b), st.none()), max_size=20))

@@ -1,6 +1,7 @@
 """Tokens of a long text without tokenizing all of it: the same as of the whole."""
 
 import json
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -108,6 +109,31 @@ def test_a_text_of_megabytes_costs_no_more_than_its_beginning(prepared: Path) ->
     assert time.process_time() - begin < 1  # the whole takes over ten seconds
     assert encoded == whole(prepared / "torch", text[: 512 * AMPLE], 512)
     assert encoded.truncated
+
+
+@pytest.mark.parametrize("text", ["1" * 4_000_000, " " * 4_000_000, "\x01" * 4_000_000])
+def test_what_hardly_becomes_tokens_is_read_so_far_and_holds_nobody_up(
+    text: str, prepared: Path
+) -> None:
+    tokenizer = Tokenizer(prepared / "torch", 512, 0)
+    turns = 0
+    ended = threading.Event()
+
+    def turn() -> None:
+        nonlocal turns
+        while not ended.wait(0.001):
+            turns += 1
+
+    other = threading.Thread(target=turn)
+    other.start()
+    begin = time.process_time()
+    (encoded,) = tokenizer.encode([text])
+    took = time.process_time() - begin
+    ended.set()
+    other.join()
+    assert encoded.truncated
+    assert took < 4, "the whole takes ten seconds"
+    assert turns > 5, "whoever tokenizes holds the interpreter's lock for none of it"
 
 
 def test_where_the_end_is_kept_it_is_the_texts_end(prepared: Path, tmp_path: Path) -> None:
