@@ -33,7 +33,7 @@ QUIET, BUSY = 8.0, 70.0
 """Requests a second: less than one replica's, and some four replicas'."""
 TRACE = (
     (20.0, QUIET),
-    (8.0, BUSY),  # shorter than `upscale_delay_s`: nothing to scale for
+    (8.0, BUSY),  # shorter than `upscale_delay_s`, but what it leaves waiting is not
     (12.0, QUIET),
     (40.0, BUSY),
     (30.0, QUIET),  # shorter than `downscale_delay_s`: nothing to scale down in
