@@ -5,9 +5,9 @@ and its message for a line that does not fit names another line.
 """
 
 import io
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -31,7 +31,7 @@ class NdjsonSource(FileBasedDatasource):  # type: ignore[misc]
 
     def _read_stream(self, f: Any, path: str) -> Iterator[pa.Table]:
         rows = (row for _, row in numbered(f))
-        while piece := list(islice(rows, PIECE)):
+        while piece := list(itertools.islice(rows, PIECE)):
             yield table(piece, self._types)
 
 
@@ -67,7 +67,7 @@ def schema_of(rows: Iterable[Row], text_column: str) -> pa.Schema:
     """
     rows = iter(rows)
     types: dict[str, pa.DataType] = {}
-    while piece := list(islice(rows, PIECE)):
+    while piece := list(itertools.islice(rows, PIECE)):
         names = dict.fromkeys(name for row in piece for name in row)
         for name in names:
             found = _type([row.get(name) for row in piece])
@@ -77,6 +77,14 @@ def schema_of(rows: Iterable[Row], text_column: str) -> pa.Schema:
     return pa.schema(
         (name, pa.string() if pa.types.is_null(kind) else kind) for name, kind in types.items()
     )
+
+
+def joined(schemas: Iterable[pa.Schema]) -> pa.Schema:
+    """The types of several files' rows."""
+    types: dict[str, pa.DataType] = {}
+    for field in itertools.chain.from_iterable(schemas):
+        types[field.name] = _common(types.get(field.name, pa.null()), field.type)
+    return pa.schema(types.items())
 
 
 def table(rows: Sequence[Row], types: pa.Schema) -> pa.Table:

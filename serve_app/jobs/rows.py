@@ -78,7 +78,7 @@ class Inputs:
             types.append(schema)
         if not rows:
             raise ScoreError(f"{', '.join(self.files)}: no rows.")
-        return Found(rows, pa.unify_schemas(types, promote_options="permissive"))
+        return Found(rows, self._joined(types))
 
     def data(self, found: "Found") -> Any:
         """The files as a Ray data set."""
@@ -133,8 +133,6 @@ class Inputs:
         return self._counted(file, data.to_batches(columns=[self.ident])), data.schema
 
     def _ndjson(self, file: str) -> "tuple[int, pa.Schema]":
-        import pyarrow as pa
-
         from serve_app.jobs.ndjson import LineError, numbered, schema_of
 
         count = 0
@@ -156,11 +154,22 @@ class Inputs:
             raise ScoreError(f"{file}, {error}.") from None
         if count:
             self._require(file, types.names)
-        if self.ident is not None and count:
-            kind = types.field(self.ident).type
-            if not (pa.types.is_string(kind) or pa.types.is_integer(kind)):
-                raise ScoreError(f"{file}: {self.ident!r} must be texts or whole numbers.")
         return count, types
+
+    def _joined(self, types: "Sequence[pa.Schema]") -> "pa.Schema":
+        """Of all files; NDJSON alone says by itself which types its columns have."""
+        import pyarrow as pa
+
+        if self.kind != "ndjson":
+            return types[0]
+        from serve_app.jobs.ndjson import joined
+
+        found = joined(types)
+        if self.ident is not None:
+            kind = found.field(self.ident).type
+            if not (pa.types.is_string(kind) or pa.types.is_integer(kind)):
+                raise ScoreError(f"{self.files[0]}: {self.ident!r} must be texts or whole numbers.")
+        return found
 
     def _counted(self, file: str, batches: "Iterator[pa.RecordBatch]") -> int:
         """The rows; each must have an id."""

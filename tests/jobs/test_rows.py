@@ -89,6 +89,19 @@ def test_columns_of_ndjson_keep_what_they_hold(
     assert table["size"] == [None, 1.0, 0.5, None]
 
 
+def test_files_together_have_types_that_hold_all_their_values(tmp_path: Path) -> None:
+    for name, rows in (
+        ("a", [{"id": 1, "input": "a", "n": 1, "odd": 1}]),
+        ("b", [{"id": "x", "input": "b", "n": 0.5, "odd": [True]}]),
+    ):
+        (tmp_path / f"{name}.ndjson").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files = [str(tmp_path / "a.ndjson"), str(tmp_path / "b.ndjson")]
+    found = inputs(files, "input", "id").look_through()
+    assert found.rows == 2
+    kinds = {field.name: str(field.type) for field in found.types}
+    assert kinds == {"id": "string", "input": "string", "n": "double", "odd": "string"}
+
+
 def test_what_is_done_is_done_for_the_files_as_they_were(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,input\n1,a\n")
