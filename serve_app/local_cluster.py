@@ -7,6 +7,7 @@ REST API, so that what runs here is what the manifests carry.
 import asyncio
 import contextlib
 import os
+import random
 import resource
 import shutil
 import signal
@@ -64,6 +65,9 @@ ENVIRONMENT = {
     "RAY_AUTH_MODE": "token",
 }
 """What every process of the cluster must find in its environment, this one included."""
+FREE_PORTS = range(20_000, 30_000)
+"""Outside of what the kernel gives to connections and Ray to workers: a port that is chosen now and
+used later could go to one of them meanwhile."""
 OWN_PROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "0", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "0"}
 """Where there is no HAProxy: Ray Serve's own proxy, which does not start with the second."""
 
@@ -94,11 +98,16 @@ class ClusterError(Exception):
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, of those that neither the kernel nor Ray gives to others.
+
+    Raises:
+        ClusterError: there is none.
+    """
+    for port in random.sample(FREE_PORTS, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ClusterError("No port is free.")
 
 
 class LocalCluster:

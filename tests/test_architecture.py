@@ -17,7 +17,7 @@ def imports(folder: str) -> dict[str, set[str]]:
             if isinstance(node, ast.Import):
                 names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
-                names.add(node.module)
+                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         found[str(path.relative_to(ROOT))] = names
     assert found
     return found

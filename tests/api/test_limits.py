@@ -45,7 +45,8 @@ def clock(now: float = 6000.0) -> Iterator[Clock]:
 
 
 def quota(limit: str, **others: Any) -> Quota:
-    return Quota(Settings(quota=limit, **others))
+    # A machine that stands still for a second is no Redis that is away.
+    return Quota(Settings(**{"quota": limit, "quota_redis_timeout_s": 30, **others}))
 
 
 def rate(headers: dict[str, str] | httpx.Headers) -> tuple[int, int | None]:
@@ -151,6 +152,12 @@ async def test_a_client_that_obeys_is_let_in_in_real_time() -> None:
 
 async def test_a_text_and_a_list_of_one_get_the_same_verdict() -> None:
     world = World(quota="3/hour")
+    with clock():
+        await _same_verdict(world)
+    assert world.texts == 3
+
+
+async def _same_verdict(world: World) -> None:
     async with client(world.app) as http:
         for body, others in (
             ({"input": "a"}, {"input": ["a"]}),
@@ -165,7 +172,6 @@ async def test_a_text_and_a_list_of_one_get_the_same_verdict() -> None:
         assert rate(alone.headers) == rate(listed.headers)
         assert alone.json() == listed.json()
         assert alone.headers["Retry-After"] == listed.headers["Retry-After"]
-    assert world.texts == 3
 
 
 async def test_every_protocol_draws_and_says_so() -> None:
@@ -354,7 +360,12 @@ async def test_a_client_that_obeys_is_let_in_by_redis(redis: RedisServer) -> Non
 @pytest.mark.system
 @pytest.mark.parametrize("choice", ["open", "closed"])
 async def test_redis_away_and_back(redis: RedisServer, choice: str) -> None:
-    world = World(quota="2/hour", quota_redis=redis.url, quota_redis_away=choice)
+    world = World(
+        quota="2/hour",
+        quota_redis=redis.url,
+        quota_redis_away=choice,
+        quota_redis_timeout_s=30,  # the machine may stand still, and a Redis that is gone is told
+    )
     async with client(world.app) as http:
 
         async def ask() -> httpx.Response:
@@ -401,7 +412,7 @@ async def test_a_redis_that_hangs_holds_nobody_up(redis: RedisServer) -> None:
         verdicts = await asyncio.gather(*(it.take(A, 1) for _ in range(200)))
         for _ in range(100):
             verdicts.append(await it.take(A, 1))
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 5, "each by itself would take over twenty"
         assert all(verdict.granted and not verdict.headers for verdict in verdicts)
 
 

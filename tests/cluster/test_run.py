@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def test_sigterm_answers_what_is_under_way_and_ends_all(prepared: Path) -> None:
     try:
         assert it.up.wait(150), it.output
         url = f"http://127.0.0.1:{it.ports['port']}"
-        texts = [f"A lovely film, number {number}. " * 20 for number in range(256)]
+        texts = [f"A lovely film, number {number}. " * 20 for number in range(128)]
         answers: list[requests.Response] = []
         asking = threading.Thread(
             target=lambda: answers.append(
@@ -105,6 +106,7 @@ def test_sigterm_answers_what_is_under_way_and_ends_all(prepared: Path) -> None:
             )
         )
         asking.start()
+        time.sleep(0.5)  # what `/cluster` shows may be two seconds old
         until(lambda: waiting(url) > 0, 30)
         children = psutil.Process(it.process.pid).children(recursive=True)
         it.process.send_signal(signal.SIGTERM)

@@ -104,9 +104,12 @@ def test_idle_workers_share_what_arrives_together() -> None:
     async def ask() -> None:
         with batcher(model, workers=2) as it:
             model.may_run.clear()
+            async with asyncio.timeout(10):
+                while it._idle < 2:  # noqa: ASYNC110 the threads have no event for it
+                    await asyncio.sleep(0.001)
             futures = it.submit([[text(n, 5)] for n in range(4)])
             for _ in range(2):
-                await asyncio.to_thread(model.started.acquire)
+                assert await asyncio.to_thread(model.started.acquire, timeout=10)
             model.may_run.set()
             await asyncio.gather(*futures)
 

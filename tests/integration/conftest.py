@@ -89,5 +89,5 @@ def service(prepared: Path, config: Config) -> Iterator[Service]:
         cpus=cpus,
         logs=False,
     ) as cluster:
-        cluster.wait(120)
+        cluster.wait(180)
         yield Service(f"http://127.0.0.1:{port}", cluster, f"http://127.0.0.1:{dashboard_port}")

@@ -12,6 +12,7 @@ def test_the_state_of_both_deployments(service: Service) -> None:
         assert deployment["running"] >= 1
         assert deployment["waiting_texts"] >= 0
         assert 0 <= deployment["ongoing_requests"] <= deployment["waiting_texts"]
+        assert deployment["replicas"]
         for replica in deployment["replicas"]:
             assert replica["certificate"]["passed"] is True
             assert replica["certificate"]["backend"] == name

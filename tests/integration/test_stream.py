@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 
 import pytest
 import requests
@@ -70,23 +69,25 @@ def test_a_client_that_sends_everything_before_it_reads_does_not_deadlock(
 
 
 def waiting(service: Service) -> int:
-    state = service.get("/cluster").json()["deployments"]["onnx"]
+    answer = service.get("/cluster")
+    if not answer.ok:  # a busy machine's; the next look tells
+        return -1
+    state = answer.json()["deployments"]["onnx"]
     return int(state["waiting_texts"]) + int(state["ongoing_requests"])
 
 
 def test_a_client_that_hangs_up_stops_the_work(service: Service) -> None:
     with requests.post(
-        service.url + "/onnx/stream", data=body(20_000), headers=NDJSON, stream=True, timeout=60
+        service.url + "/onnx/stream", data=body(60_000), headers=NDJSON, stream=True, timeout=60
     ) as answer:
         next(answer.iter_lines())
-    hung_up = time.monotonic()
-    until(lambda: waiting(service) == 0, 10)
-    assert time.monotonic() - hung_up < 6, "the state shown is up to two seconds old"
+    until(lambda: waiting(service) == 0, 25)  # to answer all would take a minute and more
 
 
 def in_hand(service: Service) -> int:
-    replicas = service.get("/cluster").json()["deployments"]["transformers"]["replicas"]
-    return sum(replica["texts"] for replica in replicas)
+    answer = service.get("/cluster")
+    replicas = answer.json()["deployments"]["transformers"]["replicas"] if answer.ok else []
+    return sum(replica["texts"] for replica in replicas) if replicas else -1
 
 
 def test_a_client_that_hangs_up_stops_the_replica_too(service: Service) -> None:
@@ -96,7 +97,7 @@ def test_a_client_that_hangs_up_stops_the_replica_too(service: Service) -> None:
         service.url + "/transformers/stream", data=rows, headers=NDJSON, stream=True, timeout=60
     ):
         until(lambda: in_hand(service) > 150, 30)
-    until(lambda: in_hand(service) == 0, 10)
+    until(lambda: in_hand(service) == 0, 20)
 
 
 def test_a_csv_is_streamed_by_its_column(service: Service) -> None:

@@ -53,7 +53,11 @@ def page_of(api_url: str, folder: Path | None = None, **settings: str) -> Iterat
             pytest.fail("Streamlit did not start")
     finally:
         started.terminate()
-        started.wait(10)
+        try:
+            started.wait(60)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
 
 
 @pytest.fixture(scope="module")

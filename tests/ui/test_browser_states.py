@@ -69,7 +69,9 @@ def test_a_quota_counts_down_and_lets_go_by_itself(
     with opened(browser, ill_url) as page:
         ask(page, "A fine film")
         page.get_by_text("You can ask again in").wait_for()
-        assert page.get_by_test_id("stBaseButton-primaryFormSubmit").is_disabled()
+        from playwright.sync_api import expect
+
+        expect(page.get_by_test_id("stBaseButton-primaryFormSubmit")).to_be_disabled()
         page.get_by_text("You can ask again in").wait_for(state="detached")
         ill[-1].refuse.clear()
         ask(page, "A fine film")

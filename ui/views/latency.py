@@ -51,7 +51,7 @@ def _controls(page: Frame, running: bool) -> None:
             )
             texts = [line.strip() for line in (pasted or "").splitlines() if line.strip()]
         requests, concurrency, order = st.columns(3)
-        amount = requests.number_input(
+        requests.number_input(
             "Requests to each backend",
             min_value=1,
             max_value=page.settings.max_requests,
@@ -86,11 +86,13 @@ def _controls(page: Frame, running: bool) -> None:
             icon=":material/speed:",
             disabled=running or not texts,
             on_click=_start,
-            args=(page, texts, int(amount or 1), int(at_once), way == TOGETHER),
+            args=(page, texts, int(at_once), way == TOGETHER),
         )
 
 
-def _start(page: Frame, texts: list[str], amount: int, at_once: int, together: bool) -> None:
+def _start(page: Frame, texts: list[str], at_once: int, together: bool) -> None:
+    # A number that is typed just before the click is not yet in what the page was drawn with.
+    amount = int(st.session_state["load_requests"] or 1)
     run = LoadRun(page.service.client, repeated(texts, amount), at_once, together=together)
     st.session_state["load"] = run.start()
 

@@ -36,6 +36,7 @@ def guarded(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 **{f"SENTIMENT_{name.upper()}": value for name, value in given.settings.items()},
                 "SENTIMENT_OIDC_PAUSE_S": "0.2",
                 "SENTIMENT_QUOTA": f"{QUOTA[0]}/{QUOTA[1]} seconds",
+                "SENTIMENT_QUOTA_REDIS_TIMEOUT_S": "30",
                 **({"SENTIMENT_QUOTA_REDIS": redis.url} if redis else {}),
             }
             with Beside(environment, folder) as beside:

@@ -8,7 +8,7 @@ import pytest
 from tests.integration.beside import Beside
 from tests.integration.impatient.collector import Collector
 
-TIMEOUT_S = 3.0
+TIMEOUT_S = 8.0
 
 
 @pytest.fixture(scope="package")
