@@ -238,21 +238,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         said = _json(found)
         images = _linked(plots.overload(overload.steps(said), options.images), options)
         parts += ["## More than it can answer", overload.table(said), *images]
-    found = options.results / "beside.json"
-    if found.exists():
-        parts += ["## Single texts beside a bulk load", beside.table(_json(found))]
-    found = options.results / "auto.json"
-    if found.exists():
-        parts += ["## Both twins as one", auto.table(_json(found))]
-    found = options.results / "proxies.json"
-    if found.exists():
-        parts += ["## A model that costs nothing", proxies.table(_json(found))]
-    found = options.results / "spikes.json"
-    if found.exists():
-        parts += ["## A load that comes and goes", spikes.table(_json(found))]
-    found = options.results / "identity.json"
-    if found.exists():
-        parts += ["## What identity and quotas cost", identity.table(_json(found))]
+    for name, heading, table_of in (
+        ("beside", "Single texts beside a bulk load", beside.table),
+        ("auto", "Both twins as one", auto.table),
+        ("proxies", "A model that costs nothing", proxies.table),
+        ("spikes", "A load that comes and goes", spikes.table),
+        ("identity", "What identity and quotas cost", identity.table),
+    ):
+        found = options.results / f"{name}.json"
+        if found.exists():
+            parts += [f"## {heading}", table_of(_json(found))]
     document = options.document.read_text(encoding="utf-8")
     options.document.write_text(rewrite(document, "\n\n".join(parts)), encoding="utf-8")
     print(f"{options.document} written from {options.results}")

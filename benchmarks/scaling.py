@@ -82,10 +82,10 @@ def measure(server: Server, replicas: int, number_of_round: int, options: Any) -
     )
 
 
-def running(url: str, backend: str) -> int:
-    """Replicas of a backend that run, as `/cluster` says."""
+def running(url: str, backend: str, field: str = "running") -> int:
+    """Replicas of a backend that run, or by another field of `/cluster`."""
     with urllib.request.urlopen(urljoin(url, "/cluster"), timeout=30) as answer:
-        count: int = json.load(answer)["deployments"][backend]["running"]
+        count: int = json.load(answer)["deployments"][backend][field]
     return count
 
 

@@ -8,22 +8,19 @@ are those of `serve_config.yaml`; warm headroom is `min_replicas` there.
 
 import argparse
 import asyncio
-import json
 import sys
 import time
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
 
 from benchmarks import arrivals, load
 from benchmarks.catalog import STUB
 from benchmarks.load import percentile
 from benchmarks.records import RESULTS, in_words, machine, number, write
-from benchmarks.scaling import START_S
+from benchmarks.scaling import START_S, running
 from benchmarks.servers import Server
 from benchmarks.stub_server import AS_SERVED, COST_MS, REPLICAS
 
@@ -55,13 +52,6 @@ class Stretch:
     p99: float | None
 
 
-def wanted(url: str) -> int:
-    """Replicas of ONNX that Serve wants, as `/cluster` says."""
-    with urllib.request.urlopen(urljoin(url, "/cluster"), timeout=30) as answer:
-        count: int = json.load(answer)["deployments"]["onnx"]["target"]
-    return count
-
-
 def reversals(targets: Sequence[int]) -> int:
     """How often the number turned round: up after down, or down after up."""
     moves = [b > a for a, b in pairwise(targets) if a != b]
@@ -69,13 +59,15 @@ def reversals(targets: Sequence[int]) -> int:
 
 
 async def replay(server: Server) -> tuple[list[Stretch], list[tuple[float, int]]]:
-    """The stretches, and the wanted replicas with the seconds since the beginning."""
+    """The stretches, and each change of the wanted replicas with its second of the trace."""
     seen: list[tuple[float, int]] = []
     begin = time.monotonic()
 
     async def watch() -> None:
         while True:
-            seen.append((time.monotonic() - begin, await asyncio.to_thread(wanted, server.url)))
+            count = await asyncio.to_thread(running, server.url, "onnx", "target")
+            if not seen or count != seen[-1][1]:
+                seen.append((time.monotonic() - begin, count))
             await asyncio.sleep(0.5)
 
     watching = asyncio.create_task(watch())

@@ -181,7 +181,7 @@ class _Stream(Response):
         try:
             await writing
         except asyncio.CancelledError:
-            self._hung_up = True
+            pass  # the client has hung up
         except Exception:
             self._status = INTERNAL.status
             raise

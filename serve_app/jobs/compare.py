@@ -23,6 +23,7 @@ from serve_app.engine.backend import Backend, Encoded
 from serve_app.engine.certificate import certify, cpu_name
 from serve_app.engine.loading import open_backend
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, flipped, flips
+from serve_app.jobs.rows import KINDS
 from serve_app.jobs.score import DEFAULT_MODEL
 from serve_app.jobs.texts import class_numbers
 from serve_app.jobs.verify import FLIPS
@@ -106,9 +107,10 @@ def read(path: Path, text: str, label: str | None, labels: Sequence[str]) -> Lab
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            if path.suffix.lower() in (".ndjson", ".jsonl", ".json"):
+            kind = KINDS.get(path.suffix.lower().removeprefix("."))
+            if kind == "ndjson":
                 rows = [json.loads(line) for line in file if line.strip()]
-            elif path.suffix.lower() == ".tsv":
+            elif kind == "tsv":
                 rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
             else:
                 rows = list(csv.DictReader(file))

@@ -31,6 +31,11 @@ class ScoreError(Exception):
     """The job cannot be done; the message is one sentence that says why and what helps."""
 
 
+def absolute(address: str) -> str:
+    """A path by its place, so that it means the same from another folder; an address as it is."""
+    return address.rstrip("/") if "://" in address else str(Path(address).resolve())
+
+
 def place(address: str) -> "tuple[FileSystem, str]":
     """The file system that an address or a path is on, and its path there.
 
@@ -56,8 +61,7 @@ class Output:
     """
 
     def __init__(self, address: str) -> None:
-        local = "://" not in address
-        self.address = str(Path(address).resolve()) if local else address.rstrip("/")
+        self.address = absolute(address)
         self.checkpoint = f"{self.address}/{CHECKPOINT}"
         self._files, self._folder = place(self.address)
 

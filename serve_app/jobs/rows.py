@@ -6,10 +6,9 @@ takes an hour for, and a fault in the last line would end the job near its end.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serve_app.jobs.output import ADDED, ScoreError, Stamps, place
+from serve_app.jobs.output import ADDED, ScoreError, Stamps, absolute, place
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -226,8 +225,7 @@ def inputs(files: Sequence[str], text: str, ident: str | None) -> Inputs:
     kinds = {_kind(file) for file in files}
     if len(kinds) > 1:
         raise ScoreError(f"The files are of several kinds: {', '.join(sorted(kinds))}.")
-    named = [file if "://" in file else str(Path(file).resolve()) for file in files]
-    return Inputs(named, kinds.pop(), text, ident)
+    return Inputs([absolute(file) for file in files], kinds.pop(), text, ident)
 
 
 def _kind(file: str) -> str:

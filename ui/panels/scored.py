@@ -64,14 +64,14 @@ def results(page: Frame, scoring: Scoring) -> None:
     if not sides:
         return
     rows = joined(scoring.table, sides)
-    if len(sides) == len(BACKENDS):
+    both = len(sides) == len(BACKENDS)
+    if both:
         _agreement(rows)
         rows = disagreements_first(rows, *BACKENDS)
     _download(scoring.name, rows.sort_index())
     _shapes(page, sides)
     if scoring.labels is not None:
         _judged(page, files.texts(scoring.table, scoring.labels), sides)
-    both = len(sides) == len(BACKENDS)
     st.subheader("Rows, disagreements first" if both else "Rows", anchor=False)
     st.dataframe(rows.head(SHOWN_ROWS), hide_index=True, column_config=_columns(sides))
     if len(rows) > SHOWN_ROWS:
