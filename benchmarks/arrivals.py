@@ -28,7 +28,8 @@ class Answered:
     """One request.
 
     Attributes:
-        at: seconds after the load began, when it was sent.
+        at: seconds after the load began, when it was due; it is sent then or, where the load
+            generator was held up, later, which counts.
         ms: until the answer's last byte.
         retry_after: seconds that a refusal says.
     """
@@ -94,9 +95,9 @@ class _Load:
         """Send the next request on a free connection, or open one."""
         request = next(self._turn)
         if self.idle:
-            self.idle.pop().ask(request)
+            self.idle.pop().ask(request, due)
         elif len(self.busy) < MOST:
-            opening = asyncio.create_task(self._open(request, time.perf_counter()))
+            opening = asyncio.create_task(self._open(request, due))
             self.busy.add(opening)
             opening.add_done_callback(self.free)
         else:
@@ -117,16 +118,16 @@ class _Load:
         for connection in self.idle:
             connection.transport.abort()
 
-    async def _open(self, request: bytes, asked: float) -> None:
+    async def _open(self, request: bytes, due: float) -> None:
         loop = asyncio.get_running_loop()
         try:
             _, connection = await loop.create_connection(
                 lambda: _Connection(self), self._host, self._port
             )
         except OSError:
-            self.note(asked, LOST)
+            self.note(due, LOST)
             return
-        connection.ask(request, asked)
+        connection.ask(request, due)
 
 
 class _Connection(asyncio.Protocol):
@@ -139,8 +140,8 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
-    def ask(self, request: bytes, asked: float | None = None) -> None:
-        self._asked = asked or time.perf_counter()
+    def ask(self, request: bytes, due: float) -> None:
+        self._asked = due
         self._load.busy.add(self)
         self.transport.write(request)
 

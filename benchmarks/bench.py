@@ -30,6 +30,9 @@ PATIENCE = 3
 GOLDEN_S = 60.0
 """For all golden texts: after much load some servers hold a lone text back for seconds."""
 
+NO_OPTIONS = ("models", "output", "add")
+"""Arguments that are not about how a model was measured."""
+
 Plan = tuple[Setup | None, Precision]
 
 
@@ -60,15 +63,19 @@ def parser() -> argparse.ArgumentParser:
         help="texts of the in-process limit; 0: leave it out",
     )
     result.add_argument("--output", type=Path, default=RESULTS / "bench.json")
+    result.add_argument(
+        "--add", action="store_true", help="keep what the output has of other models"
+    )
     return result
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, write the JSON after every server, print the tables at the end."""
     options = parser().parse_args(argv)
-    # Where the file lies says nothing of what was measured, and names folders of the machine.
-    run = Run({name: _plain(value) for name, value in vars(options).items() if name != "output"})
-    run.servers = {setup.key: _described(setup) for setup in SETUPS if setup.key in options.servers}
+    run = Run.read(options.output) if options.add else Run()
+    run.servers |= {
+        setup.key: _described(setup) for setup in SETUPS if setup.key in options.servers
+    }
     runnable = []
     for setup in SETUPS:
         if setup.key not in options.servers:
@@ -79,6 +86,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             run.failures[setup.key] = f"no environment: python -m benchmarks.venvs {setup.venv}"
     begin = time.monotonic()
     for model in options.models:
+        # Where the files lie says nothing of what was measured, and names folders of the machine.
+        said = {name: value for name, value in vars(options).items() if name not in NO_OPTIONS}
+        run.begin(model.name, said)
         plans = plans_for(runnable, options.precisions, limits=options.limit_texts > 0)
         for number in range(options.rounds):
             for planned, precision in rotated(plans, number, options.rounds):
@@ -112,27 +122,24 @@ def measure(
     Raises:
         ServerError: it did not start, ended before it was told to, or answers nothing.
     """
-    # The golden texts still have to be answered in the first round.
-    last = (options.lists[-1], options.concurrency[-1]) if number else None
     with Server(setup, precision, model) as server:
         for texts_each in options.lists:
             bodies = [server.body(piece) for piece in load.pieces(texts_each)]
             for concurrency in options.concurrency:
-                result = asyncio.run(
-                    load.run(
-                        server.url,
-                        bodies,
-                        concurrency,
-                        options.seconds,
-                        texts_each,
-                        warm_up=options.warm_up,
-                        least=concurrency,
-                        longest=options.longest,
-                        # After the last cell the server is ended; there is nothing to wait for.
-                        patience=0 if last == (texts_each, concurrency) else load.PATIENCE_S,
-                        meter=server.cpu,
+                with load.uninterrupted():
+                    result = asyncio.run(
+                        load.run(
+                            server.url,
+                            bodies,
+                            concurrency,
+                            options.seconds,
+                            texts_each,
+                            warm_up=options.warm_up,
+                            least=concurrency,
+                            longest=options.longest,
+                            meter=server.cpu,
+                        )
                     )
-                )
                 server.check()
                 if not result.requests:
                     raise ServerError(f"{setup.title} answers nothing")
@@ -151,7 +158,7 @@ def measure(
                         p50=result.p50,
                         p95=result.p95,
                         p99=result.p99,
-                        cpu_ms=took / result.requests * 1000 if result.requests else None,
+                        cpu_ms=took / result.answered * 1000,
                         memory_mb=server.memory() / 1e6,
                     )
                 )
@@ -185,7 +192,7 @@ def in_process(run: Run, precision: Precision, model: Path, count: int) -> None:
 def agreement(server: Server, key: str, precision: Precision, model: Path) -> Agreement:
     """The server's answers to the golden texts beside torch's at preparation."""
     artifacts = Artifacts(model, verify=False)
-    answered, refused, flips, difference = 0, 0, 0, 0.0
+    asked, refused, flips, difference = 0, 0, 0, 0.0
     deadline = time.monotonic() + GOLDEN_S
     for text, probabilities in zip(
         artifacts.golden.texts, artifacts.golden.probabilities, strict=True
@@ -193,6 +200,7 @@ def agreement(server: Server, key: str, precision: Precision, model: Path) -> Ag
         # It answers no more, whatever it is asked, or too slowly.
         if refused == PATIENCE or time.monotonic() > deadline:
             break
+        asked += 1
         try:
             ((label, score),) = server.ask([text], timeout=10)
         except OSError:
@@ -202,9 +210,8 @@ def agreement(server: Server, key: str, precision: Precision, model: Path) -> Ag
         said = artifacts.manifest.labels.index(label)
         flips += said != expected
         difference = max(difference, abs(score - probabilities[said]))
-        answered += 1
     texts = len(artifacts.golden.texts)
-    return Agreement(model.name, key, precision, texts, texts - answered, flips, difference)
+    return Agreement(model.name, key, precision, texts, asked, refused, flips, difference)
 
 
 def plans_for(
@@ -233,12 +240,6 @@ def _setup_of(one: Candidate) -> tuple[object, ...]:
 def _described(setup: Setup) -> dict[str, object]:
     kept = ("title", "workers", "threads", "batch", "batching")
     return {name: value for name, value in asdict(setup).items() if name in kept}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 if __name__ == "__main__":

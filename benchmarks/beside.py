@@ -104,7 +104,8 @@ def turn(base: str, beside: str, rate: float, seconds: float) -> tuple[list[Answ
             time.sleep(0.05)
         time.sleep(RUN_UP_S)
     before, begin = done.value, time.monotonic()
-    arrived = asyncio.run(send(f"{base}/infer", singles, rate, seconds))
+    with load.uninterrupted():
+        arrived = asyncio.run(send(f"{base}/infer", singles, rate, seconds))
     texts, took = done.value - before, time.monotonic() - begin
     if beside != ALONE:
         process.kill()

@@ -141,7 +141,7 @@ SETUPS = (
     ),
     Setup(
         "fastapi-two",
-        "FastAPI + onnxruntime, two at a time",
+        "FastAPI, two at a time",
         "peers.fastapi_onnx",
         ALL,
         workers=2,
@@ -157,8 +157,9 @@ SETUPS = (
         workers=2,
         threads=1,
         batch=8,
-        batching="≤ 8 requests within 5 ms",
+        batching="≤ 8 requests that wait",
         venv="litserve",
+        ready="/health",
     ),
     Setup(
         "bentoml",
@@ -171,6 +172,7 @@ SETUPS = (
         batching="adaptive, ≤ 32 texts",
         protocol=BENTO,
         venv="bentoml",
+        ready="/readyz",
     ),
     Setup(
         "infinity",
@@ -191,10 +193,11 @@ SETUPS = (
         ALL,
         workers=2,
         threads=1,
-        batch=8,
-        batching="adaptive, ≤ 8 requests within 5 ms",
+        batch=1,
+        batching="none; a list is one batch",
         protocol=OPEN_INFERENCE,
         venv="mlserver",
+        ready="/v2/health/ready",
     ),
     Setup(
         "pytriton",
@@ -204,8 +207,9 @@ SETUPS = (
         workers=2,
         threads=1,
         batch=32,
-        batching="≤ 32 texts within 5 ms",
+        batching="≤ 32 texts that wait",
         protocol=OPEN_INFERENCE,
         venv="pytriton",
+        ready="/v2/health/ready",
     ),
 )

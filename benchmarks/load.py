@@ -6,7 +6,9 @@ A bare protocol and prepared requests, since it shares the cores with what it me
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +20,8 @@ from benchmarks.texts import texts
 
 PAUSE_S = 0.05
 """Before a lost connection is opened again: a dead server must not become a busy loop."""
+OPENING_S = 0.005
+"""Between the first connections: of many at once one worker of several may take them all."""
 PATIENCE_S = 90.0
 
 
@@ -26,14 +30,17 @@ class Result:
     """What was answered in one window of time. Latencies in ms, rates a second, cpu in seconds.
 
     Attributes:
-        requests: answers of status 200 that came within the window.
+        requests: answers of status 200 that came within the window; the latencies are theirs.
         errors: other answers, and connections lost with a request under way.
+        answered: what the rates are of: of each request that was answered, then or later, the part
+            of its time that lies in the window. Of slow ones few begin or end in it, by chance.
         cpu: what `meter` grew by within the window; None without a meter.
     """
 
     concurrency: int
     requests: int
     errors: int
+    answered: float
     seconds: float
     requests_per_second: float
     texts_per_second: float
@@ -66,10 +73,7 @@ async def run(
     patience: float = PATIENCE_S,
     meter: Callable[[], float] | None = None,
 ) -> Result:
-    """Keep `concurrency` requests under way; count what is answered within a window.
-
-    Only answers that come in the window count, whenever they were asked for: to wait for the last
-    ones would measure a server that is running dry.
+    """Keep `concurrency` requests under way, and see what is answered within a window.
 
     Args:
         bodies: JSON bodies, taken in turn.
@@ -79,22 +83,22 @@ async def run(
             that a slow server is seen at work and not on its way there.
         longest: seconds after which they wait no more.
         patience: seconds that the answers still due at the end are waited for; those that take
-            longer are errors, unless none are waited for.
+            longer are errors.
         meter: CPU seconds that the server has taken so far.
     """
     parts = urlsplit(url)
     load = _Load(cycle(requests_for(url, bodies)))
-    clients = [
-        asyncio.create_task(_client(load, parts.hostname or "", parts.port or 80))
-        for _ in range(concurrency)
-    ]
+    clients = []
+    for _ in range(concurrency):
+        clients.append(asyncio.create_task(_client(load, parts.hostname or "", parts.port or 80)))
+        await asyncio.sleep(OPENING_S)
     await load.answers(least, warm_up, longest)
     # To look at a server's processes takes a while, in which answers must not wait to be seen.
-    cpu = await asyncio.to_thread(meter) if meter else 0.0
+    began, before = await _read(meter)
     load.open()
     await load.answers(least, seconds, longest)
     took = load.close()
-    cpu = await asyncio.to_thread(meter) - cpu if meter else 0.0
+    ended, after = await _read(meter)
     _, late = await asyncio.wait(clients, timeout=patience)
     for task in late:
         task.cancel()
@@ -105,15 +109,22 @@ async def run(
     return Result(
         concurrency=concurrency,
         requests=len(latencies),
-        errors=load.errors + (len(late) if patience else 0),
+        errors=load.errors + len(late),
+        answered=(answered := load.answered()),
         seconds=took,
-        requests_per_second=len(latencies) / took,
-        texts_per_second=len(latencies) * texts_each / took,
+        requests_per_second=answered / took,
+        texts_per_second=answered * texts_each / took,
         p50=percentile(latencies, 0.5),
         p95=percentile(latencies, 0.95),
         p99=percentile(latencies, 0.99),
-        cpu=cpu if meter else None,
+        cpu=(after - before) * took / (ended - began) if meter else None,
     )
+
+
+async def _read(meter: Callable[[], float] | None) -> tuple[float, float]:
+    """When a meter was read, and what it said."""
+    said = await asyncio.to_thread(meter) if meter else 0.0
+    return time.perf_counter(), said
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:
@@ -131,7 +142,8 @@ class _Load:
         self.latencies: list[float] = []
         self.errors = 0
         self.over = False
-        self._since: float | None = None
+        self._spans: list[tuple[float, float]] = []
+        self._since = self._until = math.inf
         self._left = 0
         self._enough = asyncio.Event()
 
@@ -140,10 +152,16 @@ class _Load:
 
     def close(self) -> float:
         """End the window; how long it was."""
-        assert self._since is not None
-        took = time.perf_counter() - self._since
-        self._since, self.over = None, True
-        return took
+        self._until, self.over = time.perf_counter(), True
+        return self._until - self._since
+
+    def answered(self) -> float:
+        """See `Result`."""
+        within = 0.0
+        for asked, came in self._spans:
+            part = min(came, self._until) - max(asked, self._since)
+            within += max(0.0, part) / (came - asked)
+        return within
 
     async def answers(self, least: int, seconds: float, longest: float) -> None:
         """Wait so many seconds, and on for so many answers."""
@@ -158,12 +176,28 @@ class _Load:
         self._left -= status == 200
         if self._left <= 0:
             self._enough.set()
-        if self._since is None:
+        now = time.perf_counter()
+        if status == 200:
+            self._spans.append((asked, now))
+        if not self._since <= now < self._until:
             return
         if status == 200:
-            self.latencies.append((time.perf_counter() - asked) * 1000)
+            self.latencies.append((now - asked) * 1000)
         else:
             self.errors += 1
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """No garbage is collected meanwhile: pauses of ours would be the service's in the figures."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 class _Connection(asyncio.Protocol):

@@ -92,7 +92,7 @@ def measure(
 ) -> Step:
     """One step; the queue fills while it warms up."""
     bodies = [server.body(piece) for piece in load.pieces(1)]
-    with Watch(by_role(server.processes), lambda: 0) as watch:
+    with load.uninterrupted(), Watch(by_role(server.processes), lambda: 0) as watch:
         arrived = asyncio.run(
             send(url, bodies, capacity * multiple, options.warm_up + options.seconds)
         )

@@ -116,6 +116,7 @@ def overload(steps: Sequence[Step], folder: Path) -> list[Path]:
 
 
 def _lines(panel: Any, run: Run, cells: Sequence[Cell]) -> None:
+    panel.set_xscale("log")  # it takes the ticks away that there are
     for server in run.servers:
         for precision in ("torch", "fp32", "int8", "dynamic"):
             own = [c for c in cells if (c.server, c.precision) == (server, precision)]
@@ -141,7 +142,7 @@ def _lines(panel: Any, run: Run, cells: Sequence[Cell]) -> None:
                 label=title,
             )
             panel.set_xticks(concurrencies, [str(n) for n in concurrencies])
-    panel.set_xscale("log")
+    panel.minorticks_off()
     panel.set_ylim(bottom=0)
     panel.set(xlabel="concurrency", ylabel="requests/s")
     panel.grid(alpha=0.3)

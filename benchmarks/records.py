@@ -13,6 +13,8 @@ from benchmarks.graphs import Precision
 from serve_app.engine.certificate import cpu_name
 
 RESULTS = Path(__file__).parent / "results"
+LEAST = {"p50": 1, "p95": 20, "p99": 100}
+"""Answers of which one is beyond it."""
 LIBRARIES = ("ray", "torch", "onnxruntime", "transformers", "tokenizers", "fastapi", "uvicorn")
 
 
@@ -44,10 +46,11 @@ class Cell:
     memory_mb: float
 
     def latency(self, name: Literal["p50", "p95", "p99"]) -> float | None:
-        """One of its latencies; None where fewer answers than clients were seen: those that were
-        not are the slow ones."""
+        """One of its latencies; None where too few answers were seen to tell it, or fewer than
+        clients: those that were not seen are the slow ones."""
         found: float | None = getattr(self, name)
-        return found if self.requests >= self.concurrency else None
+        least = max(LEAST[name], self.concurrency)
+        return found if self.requests >= least else None
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,16 @@ class Agreement:
     """How a server's answers to the golden texts compare with torch's.
 
     Attributes:
-        refused: texts that it gave no answer to.
+        texts: of the golden ones; not all are asked where it stops answering.
+        asked: texts that it was asked.
+        refused: of them, those that it gave no answer to.
     """
 
     model: str
     server: str
     precision: Precision
     texts: int
+    asked: int
     refused: int
     flips: int
     max_difference: float
@@ -87,9 +93,13 @@ class Candidate:
 
 @dataclass
 class Run:
-    """One run of the comparison."""
+    """One run of the comparison, or several that were put together.
 
-    options: dict[str, Any]
+    Attributes:
+        options: of each model, those that it was measured with.
+    """
+
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=lambda: machine())
     servers: dict[str, dict[str, Any]] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
@@ -99,6 +109,16 @@ class Run:
 
     def write(self, path: Path) -> None:
         write(path, asdict(self))
+
+    def begin(self, model: str, options: dict[str, Any]) -> None:
+        """Measure a model anew."""
+        self.options[model] = options
+        self.cells = [cell for cell in self.cells if cell.model != model]
+        self.agreements = [one for one in self.agreements if one.model != model]
+        self.limits = [one for one in self.limits if one.model != model]
+        self.failures = {
+            what: why for what, why in self.failures.items() if not what.startswith(f"{model}, ")
+        }
 
     @classmethod
     def read(cls, path: Path) -> "Run":

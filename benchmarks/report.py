@@ -57,10 +57,11 @@ def table(run: Run, cells: Sequence[Cell]) -> str:
         reference = [c for c in cells if c.server == OURS and c.precision == _twin(precision)]
         ratio = paired(reference, own, lambda cell: cell.requests_per_second)
         rates = [cell.requests_per_second for cell in own]
+        extent = f" ({spread(rates)})" if len(rates) > 1 else ""
         said = run.servers[server]
         lines.append(
             f"| {said['title']} | {NAMES[own[0].precision]} | {_threads(said)} |"
-            f" {said['batching']} | **{number(median(rates))}** ({spread(rates)}) |"
+            f" {said['batching']} | **{number(median(rates))}**{extent} |"
             f" {number(ratio) + '×' if ratio else '–'} |"
             f" {number(_median(own, lambda c: c.latency('p50')))} |"
             f" {number(_median(own, lambda c: c.latency('p95')))} |"
@@ -113,24 +114,26 @@ def against_best(run: Run, cells: Sequence[Cell]) -> str:
 def agreements(run: Run) -> str:
     """What each server answered to the golden texts, beside torch at preparation."""
     lines = [
-        "| model | server | precision | golden texts refused | other labels than torch |"
+        "| model | server | precision | golden texts refused, of those asked |"
+        " other labels than torch |"
         " largest \\|Δp\\| |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     lines += [
         f"| {one.model} | {run.servers[one.server]['title']} | {NAMES[one.precision]} |"
-        f" {one.refused} of {one.texts} | {one.flips} | {one.max_difference:.1e} |"
+        f" {one.refused} of {one.asked} |"
+        + (f" {one.flips} | {one.max_difference:.1e} |" if one.asked > one.refused else " – | – |")
         for one in run.agreements
     ]
     return "\n".join(lines)
 
 
 def shares(run: Run) -> str:
-    """Ours as a share of the in-process limit on windows as wide as the concurrency."""
+    """Ours as a share of the in-process limit on as many waiting texts."""
     lines = [
-        "| model | precision | requests | concurrency | ours, texts/s | windowed limit, texts/s |"
-        " share |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| model | precision | requests | concurrency | ours, texts/s | limit, texts/s |"
+        " in process | share |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     limits = {(one.model, one.precision, one.way): one for one in limit.best(run.limits)}
     places = _in_order((c.model, c.precision, c.texts_each, c.concurrency) for c in run.cells)
@@ -142,9 +145,10 @@ def shares(run: Run) -> str:
             if cell.server == OURS
             and (cell.model, cell.precision, cell.texts_each, cell.concurrency) == place
         ]
-        # Texts that wait; a window that is wider than any measured is held to be the widest.
-        window = min(texts_each * concurrency, max(limit.WINDOWS))
-        bound = limits.get((model, precision, f"window {window}"))
+        # Of more texts than the widest window has, the server could choose as from all of them.
+        waiting = texts_each * concurrency
+        way = f"window {waiting}" if waiting <= max(limit.WINDOWS) else "sorted"
+        bound = limits.get((model, precision, way))
         if not own or bound is None:
             continue
         share = median(
@@ -155,7 +159,7 @@ def shares(run: Run) -> str:
         lines.append(
             f"| {model} | {NAMES[precision]} |"
             f" {'single' if texts_each == 1 else f'lists of {texts_each}'} | {concurrency} |"
-            f" {number(_rate(own) * texts_each)} | {number(median(bound.rates))}"
+            f" {number(_rate(own) * texts_each)} | {number(median(bound.rates))} | {way}"
             f" ({bound.workers} × {bound.threads}, batches of {bound.batch}) | **{share:.2f}** |"
         )
     return "\n".join(lines)
@@ -269,11 +273,13 @@ def _how(run: Run) -> str:
         model: len({cell.round for cell in run.cells if cell.model == model})
         for model in _in_order(cell.model for cell in run.cells)
     }
-    each = ", ".join(f"{count} with {model}" for model, count in rounds.items())
+    each = ", ".join(
+        f"{count} with {model} of {run.options[model]['seconds']:g} s a cell"
+        for model, count in rounds.items()
+    )
     return (
-        f"Rounds: {each}, of {run.options['seconds']:g} s a cell; medians, and in brackets the"
-        " least and the most of a round. A ratio is the median of those within a round."
-        f" {run.options.get('note', '')}".rstrip()
+        f"Rounds: {each}; medians, and in brackets the least and the most of a round. A ratio is"
+        " the median of those within a round."
     )
 
 

@@ -8,8 +8,6 @@ from pydantic import BaseModel
 
 from benchmarks.peers.classifier import Given, Prediction, load
 
-BATCH_TIMEOUT_S = 0.005
-
 
 class Body(BaseModel):
     input: str | list[str]
@@ -39,6 +37,6 @@ class Api(ls.LitAPI):
 
 if __name__ == "__main__":
     asked = Given.read()
-    api = Api(max_batch_size=asked.batch, batch_timeout=BATCH_TIMEOUT_S, api_path="/")
+    api = Api(max_batch_size=asked.batch, api_path="/")
     server = ls.LitServer(api, accelerator="cpu", workers_per_device=asked.workers)
     server.run(host="127.0.0.1", port=asked.port, log_level="warning", generate_client_file=False)

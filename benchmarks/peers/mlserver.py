@@ -1,4 +1,5 @@
-"""MLServer: a custom runtime in two worker processes, its adaptive batching on."""
+"""MLServer: a custom runtime in two worker processes; without its adaptive batching, which is off
+unless told, and with which one process took all of few requests while the other stood idle."""
 
 import os
 import shutil
@@ -12,7 +13,6 @@ from mlserver.types import InferenceRequest, InferenceResponse
 
 from benchmarks.peers.classifier import Given, load
 
-BATCH_TIMEOUT_S = 0.005
 FOLDER = Path(".cache/bench/mlserver")
 """For its metrics; made anew at each start."""
 
@@ -58,8 +58,7 @@ def main() -> None:
         "MLSERVER_PARALLEL_WORKERS": str(given.workers),
         "MLSERVER_MODEL_NAME": "sentiment",
         "MLSERVER_MODEL_IMPLEMENTATION": "benchmarks.peers.mlserver.Runtime",
-        "MLSERVER_MODEL_MAX_BATCH_SIZE": str(given.batch),
-        "MLSERVER_MODEL_MAX_BATCH_TIME": str(BATCH_TIMEOUT_S),
+        "MLSERVER_DEBUG": "false",  # with it a line is written for each request
     }
     command = str(Path(sys.executable).with_name("mlserver"))
     os.execv(command, [command, "start", str(folder)])

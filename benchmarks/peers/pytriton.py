@@ -12,8 +12,6 @@ from pytriton.triton import Triton, TritonConfig
 
 from benchmarks.peers.classifier import Given, load
 
-QUEUE_DELAY_US = 5_000
-
 
 def _free_port() -> int:
     with socket.socket() as probe:
@@ -57,7 +55,7 @@ def main() -> None:
             ],
             config=ModelConfig(
                 max_batch_size=given.batch,
-                batcher=DynamicBatcher(max_queue_delay_microseconds=QUEUE_DELAY_US),
+                batcher=DynamicBatcher(),
             ),
         )
         it.serve()

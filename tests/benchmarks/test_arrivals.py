@@ -1,5 +1,6 @@
 """The open-loop load against a little server."""
 
+import asyncio
 import time
 
 import pytest
@@ -21,6 +22,16 @@ async def test_requests_come_at_their_rate_whether_or_not_they_are_answered() ->
     assert server.most_at_once > 20, "nobody waited for an answer"
     assert {one.status for one in arrived.answers} == {200}
     assert min(one.ms for one in arrived.answers) >= 300
+
+
+async def test_the_time_that_the_load_generator_was_held_up_counts() -> None:
+    async def hold_up() -> None:
+        await asyncio.sleep(0.1)
+        time.sleep(0.4)  # noqa: ASYNC251 that is the point
+
+    async with serving() as (_, url):
+        arrived, _ = await asyncio.gather(send(url, [b"{}"], rate=200, seconds=0.3), hold_up())
+    assert max(one.ms for one in arrived.answers) > 150
 
 
 async def test_refusals_are_told_with_their_time() -> None:

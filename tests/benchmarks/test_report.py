@@ -39,7 +39,7 @@ SERVERS = {
 
 def run_of(*cells: Cell) -> Run:
     return Run(
-        options={"rounds": 3, "seconds": 5.0},
+        options={"small": {"rounds": 3, "seconds": 5.0}},
         machine=machine(),
         servers=SERVERS,
         cells=list(cells),
@@ -87,20 +87,23 @@ def test_the_share_of_the_limit_is_taken_within_a_round() -> None:
         Candidate("small", "int8", "window 16", 2, 1, 4, [400.0, 200.0, 320.0]),
         Candidate("small", "int8", "window 16", 1, 2, 4, [100.0, 100.0, 100.0]),
         Candidate("small", "int8", "window 64", 2, 1, 8, [400.0, 400.0, 400.0]),
+        Candidate("small", "int8", "sorted", 2, 1, 8, [500.0, 500.0, 500.0]),
     ]
     said = report.shares(run)
-    assert "| single | 16 | 240 | 320 (2 × 1, batches of 4) | **0.75** |" in said
-    assert "| lists of 32 | 16 | 320 | 400 (2 × 1, batches of 8) | **0.80** |" in said
+    assert "| single | 16 | 240 | 320 | window 16 (2 × 1, batches of 4) | **0.75** |" in said
+    assert "| lists of 32 | 16 | 320 | 500 | sorted (2 × 1, batches of 8) | **0.64** |" in said
     assert report.shares(run) in report.bench(run)
 
 
 def test_what_could_not_be_measured_is_said() -> None:
     run = run_of(*DRIFTING)
     run.failures["bentoml"] = "no environment"
-    run.agreements.append(Agreement("small", "plain", "dynamic", 64, 2, 3, 0.21))
+    run.agreements.append(Agreement("small", "plain", "dynamic", 64, 9, 2, 3, 0.21))
+    run.agreements.append(Agreement("small", "slow", "torch", 64, 3, 3, 0, 0.0))
     said = report.bench(run)
     assert "- bentoml: no environment" in said
-    assert "| small | plain file | ONNX int8, ordinary dynamic | 2 of 64 | 3 | 2.1e-01 |" in said
+    assert "| small | plain file | ONNX int8, ordinary dynamic | 2 of 9 | 3 | 2.1e-01 |" in said
+    assert "| small | slow one | torch fp32 | 3 of 3 | – | – |" in said
 
 
 def test_a_server_without_an_answer_breaks_no_table() -> None:
@@ -110,12 +113,19 @@ def test_a_server_without_an_answer_breaks_no_table() -> None:
 
 
 def test_tails_are_told_only_where_all_clients_had_an_answer() -> None:
-    few = cell("plain", 5.0, 0, requests=15)
-    ours = cell("ours", 9.0, 0, requests=16)
+    few = cell("plain", 5.0, 0, requests=150, concurrency=256)
+    ours = cell("ours", 9.0, 0, requests=256, concurrency=256)
     table, *_ = (part for part in report.bench(run_of(ours, few)).split("\n\n") if "ours ÷" in part)
     assert table.splitlines()[-1].endswith("| – | – |")
     assert few.latency("p99") is None
     assert ours.latency("p99") == ours.p99
+
+
+def test_a_latency_that_too_few_answers_tell_is_not_told() -> None:
+    few = cell("ours", 9.0, 0, requests=99)
+    assert few.latency("p50") == few.p50
+    assert few.latency("p95") == few.p95
+    assert few.latency("p99") is None
 
 
 def test_only_what_stands_between_the_markers_is_replaced() -> None:
@@ -178,6 +188,15 @@ def test_the_command_fills_the_document_and_draws(tmp_path: Path) -> None:
 )
 def test_reversals(targets: list[int], turns: int) -> None:
     assert spikes.reversals(targets) == turns
+
+
+def test_a_model_measured_anew_takes_the_place_of_its_own_figures_alone() -> None:
+    run = run_of(*DRIFTING, cell("ours", 1.0, 0, model="large"))
+    run.failures = {"small, LitServe, ONNX int8": "it ended", "large, LitServe, ONNX int8": "too"}
+    run.begin("small", {"rounds": 1, "seconds": 2.0})
+    assert [one.model for one in run.cells] == ["large"]
+    assert list(run.failures) == ["large, LitServe, ONNX int8"]
+    assert run.options["small"]["rounds"] == 1
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
