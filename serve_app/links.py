@@ -144,6 +144,7 @@ class Door:
             if task.cancelled():
                 guest.send([number, None, "it was dropped"])
             elif error := task.exception():  # no `Exception`: a panic of the tokenizer's is none
+                logger.error("a call failed", exc_info=error)
                 guest.send([number, None, str(error) or type(error).__name__])
 
         task.add_done_callback(ended)
@@ -157,6 +158,7 @@ class Door:
         try:
             guest.send([number, (await self._answer(call)).pack()])
         except Exception as error:  # whatever it was, the client must hear of it
+            logger.exception("the call of requests %s failed", ", ".join(filter(None, call.ids)))
             guest.send([number, None, str(error) or type(error).__name__])
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
-SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+SIZES = (0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5, 16.5, 32.5, 64.5, 128.5)
+"""Ray's sum of a histogram is made of its buckets' middles: here the sizes themselves, up to 8."""
 FLUSH_S = 1.0
 
 

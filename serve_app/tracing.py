@@ -4,6 +4,7 @@ Serve makes the span of the ingress and honours `traceparent`. A call to a repli
 several requests: the replica adds a span for each of them, in that request's trace.
 """
 
+import os
 from collections.abc import Mapping
 from contextvars import Context
 
@@ -42,6 +43,8 @@ def exporter() -> list[SpanProcessor]:
             f"{ENDPOINT} is set, but the packages are missing that `pip install"
             " 'sentiment-service[tracing]'` brings."
         ) from error
+    # The provider is made after this, and its resource of what it finds.
+    os.environ.setdefault("OTEL_SERVICE_NAME", TRACED["OTEL_SERVICE_NAME"])
     return [BatchSpanProcessor(OTLPSpanExporter())]
 
 

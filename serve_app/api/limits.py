@@ -19,7 +19,7 @@ from serve_app.api.client import Client
 from serve_app.api.errors import INVALID, QUOTA, QUOTA_AWAY, ProblemError
 from serve_app.api.shared import Shared
 from serve_app.api.window import MARGIN_S, Window
-from serve_app.settings import Settings
+from serve_app.settings import Settings, SettingsError
 
 logger = logging.getLogger("ray.serve")
 
@@ -248,6 +248,19 @@ class Quota:
 
 
 def _redis(url: str, timeout: float) -> RedisStorage:
+    """
+    Raises:
+        SettingsError: the URL is none; what is wrong with it could be a piece of the password.
+    """
+    try:
+        return _storage(url, timeout)
+    except ValueError:
+        raise SettingsError(
+            "SENTIMENT_QUOTA_REDIS is no valid URL; is its password percent-encoded?"
+        ) from None
+
+
+def _storage(url: str, timeout: float) -> RedisStorage:
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=CONNECTIONS,

@@ -341,7 +341,7 @@ class _Stream(Response):
             if answers.errors:
                 drawn -= len(answers.errors)
                 await self._give_back(len(answers.errors), drawn_at)
-            observe(self._gateway, self._backend, answers)
+            observe(self._gateway, self._backend, answers, queued=False)
             scores = apply(answers.logits, self._function)
             best = scores.argmax(axis=1).tolist()
             values = scores.max(axis=1).tolist()

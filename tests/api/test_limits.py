@@ -426,3 +426,10 @@ def frozen(pid: int) -> Iterator[None]:
         yield
     finally:
         process.resume()
+
+
+def test_no_piece_of_a_password_is_told() -> None:
+    with pytest.raises(SettingsError) as told:
+        Quota(Settings(quota="5/minute", quota_redis="redis://:sec/ret@redis:6379/1"))
+    assert "sec" not in str(told.value).removeprefix("SENTIMENT").lower()
+    assert told.value.__suppress_context__
