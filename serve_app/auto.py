@@ -36,6 +36,14 @@ class Inference(Protocol):
         """See `Dispatcher.require_room`."""
         ...
 
+    def room(self, within: float) -> int:
+        """See `Dispatcher.room`."""
+        ...
+
+    def retry_after(self, texts: int, within: float) -> int:
+        """See `Dispatcher.retry_after`."""
+        ...
+
     def ahead(self, texts: int) -> int:
         """See `Dispatcher.ahead`."""
         ...
@@ -102,6 +110,14 @@ class Auto:
             self._onnx.require_room(texts, within)
         except OverloadedError:
             self._torch.require_room(texts, within)
+
+    def room(self, within: float) -> int:
+        """See `Dispatcher.room`; both backends'."""
+        return self._onnx.room(within) + self._torch.room(within)
+
+    def retry_after(self, texts: int, within: float) -> int:
+        """See `Dispatcher.retry_after`; room in either backend will do."""
+        return min(self._onnx.retry_after(texts, within), self._torch.retry_after(texts, within))
 
     def ahead(self, texts: int) -> int:
         """See `Dispatcher.ahead`; ONNX answers."""

@@ -146,14 +146,29 @@ class Dispatcher:
         ahead = self.ahead(texts)
         # A request that alone exceeds the queue is let in when the queue is empty.
         full = (
-            ahead + texts > self._max_texts
+            ahead + texts > self._most(texts, within)
             or self._characters + characters > self._max_characters
             or self.requests >= self._max_requests
         )
         if self.waiting and full:
-            # What waits is answered or dropped within its deadline.
-            seconds = min(self._rate.seconds_for(ahead), math.ceil(within))
-            raise OverloadedError(seconds)
+            raise OverloadedError(self.retry_after(texts, within))
+
+    def room(self, within: float) -> int:
+        """Single texts that would be let in now."""
+        texts = self._most(1, within) - self._waiting_short
+        return max(0, min(texts, self._max_requests - self.requests))
+
+    def _most(self, texts: int, within: float) -> int:
+        """Texts that may wait, beside which a request of so many is let in."""
+        if texts > SHORT:
+            return self._max_texts
+        # Those that cannot be answered in time had better be told now.
+        return min(self._max_texts, max(SHORT, int(self._rate.per_second * within)))
+
+    def retry_after(self, texts: int, within: float) -> int:
+        """Seconds until a request of so many should be let in."""
+        # What waits is answered or dropped within its deadline.
+        return min(self._rate.seconds_for(self.ahead(texts)), math.ceil(within))
 
     def ahead(self, texts: int) -> int:
         """Texts that a request of so many waits for: short requests do not wait for long ones."""

@@ -7,13 +7,18 @@ save copies of large bodies, of which few come.
 
 *Headers in time.* The template has no `timeout http-request`: whoever sends half a header would
 hold a connection for as long as a client may be silent, and needs no key for it.
+
+*Load shedding.* See `shedding`.
 """
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+
+from serve_app import shedding
 
 BINARY = "RAY_SERVE_HAPROXY_BINARY_PATH"
 """Where Ray finds this program."""
@@ -21,6 +26,8 @@ HEADERS_S = 15
 """Within which a request's headers must have come."""
 PLACE = "timeout client "
 """Of the template's section that all others inherit."""
+CLIENTS = r"^frontend http_frontend\n +bind .*\n"
+"""The beginning of its section that clients connect to."""
 
 
 def main() -> None:
@@ -30,6 +37,7 @@ def main() -> None:
 
     for path in configurations(sys.argv[1:]):
         bound(path)
+        shed(path)
     os.execv(binary := get_haproxy_binary(), [binary, "-dS", *sys.argv[1:]])
 
 
@@ -44,3 +52,13 @@ def bound(path: Path) -> None:
     if PLACE in text and "timeout http-request " not in text:
         line = f"timeout http-request {HEADERS_S}s\n    {PLACE}"
         path.write_text(text.replace(PLACE, line, 1), encoding="utf-8")
+
+
+def shed(path: Path) -> None:
+    """Add the rules of load shedding, where they are not."""
+    text = path.read_text(encoding="utf-8")
+    found = re.search(CLIENTS, text, re.MULTILINE)
+    if found and shedding.TABLE not in text:
+        rules = "".join(f"    {rule}\n" for rule in shedding.rules())
+        before, after = text[: found.end()], text[found.end() :]
+        path.write_text(f"{before}{rules}{after}\n{shedding.table()}", encoding="utf-8")

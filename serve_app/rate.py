@@ -30,9 +30,13 @@ class Rate:
             self._since += elapsed
             self._now = 0
 
-    def seconds_for(self, texts: int) -> int:
-        """Whole seconds, at least 1, until so many texts are answered."""
+    @property
+    def per_second(self) -> float:
+        """Texts a second, at least 1."""
         elapsed = time.monotonic() - self._since
         before = self._before if elapsed < 2 * self.WINDOW_S else 0.0  # nothing was answered since
-        rate = max(before, self._now / max(elapsed, self.WINDOW_S), 1.0)
-        return max(1, math.ceil(texts / rate))
+        return max(before, self._now / max(elapsed, self.WINDOW_S), 1.0)
+
+    def seconds_for(self, texts: int) -> int:
+        """Whole seconds, at least 1, until so many texts are answered."""
+        return max(1, math.ceil(texts / self.per_second))

@@ -30,6 +30,12 @@ class Twin:
         if self.full:
             raise OverloadedError(1)
 
+    def room(self, within: float) -> int:
+        return 0 if self.full else 3
+
+    def retry_after(self, texts: int, within: float) -> int:
+        return self.before + texts
+
     def ahead(self, texts: int) -> int:
         return self.before
 
@@ -153,9 +159,13 @@ async def test_several_labels_are_doubtful_near_one_half(onnx: Twin, torch: Twin
 
 def test_there_is_room_where_either_backend_has_it(onnx: Twin, torch: Twin) -> None:
     both = auto(onnx, torch)
+    assert both.room(10) == 6
     onnx.full = True
     both.require_room(1, 10)
-    torch.full = True
+    assert both.room(10) == 3
+    torch.full, torch.before = True, 5
+    assert both.room(10) == 0
+    assert both.retry_after(1, 10) == 1, "the sooner of the two"
     with pytest.raises(OverloadedError):
         both.require_room(1, 10)
 

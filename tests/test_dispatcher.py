@@ -11,6 +11,7 @@ import pytest
 from serve_app.dispatcher import BackendError, Dispatcher, OverloadedError
 from serve_app.lane import Dropped
 from serve_app.messages import Call, Reply
+from serve_app.rate import Rate
 from serve_app.request import REQUEST_ID, Answers
 
 
@@ -154,6 +155,54 @@ async def test_too_many_requests_are_refused_however_few_their_texts() -> None:
     replica.may_answer.set()
     await asyncio.gather(*waiting)
     assert rows(await it.infer(["x"], 10)) == [1]
+
+
+async def test_the_room_there_is_counts_requests_and_the_texts_of_short_ones() -> None:
+    replica = Replica()
+    it = dispatcher(replica, max_texts=12, max_requests=5)
+    assert it.room(10) == 5
+    replica.may_answer.clear()
+    waiting = [asyncio.create_task(it.infer(["x"] * 9, 10))]
+    await settle()
+    assert it.room(10) == 4, "long requests take none of the room for short ones' texts"
+    waiting.append(asyncio.create_task(it.infer(["x"] * 8, 10)))
+    await settle()
+    assert it.room(10) == 3
+    waiting.append(asyncio.create_task(it.infer(["x"] * 3, 10)))
+    await settle()
+    assert it.room(10) == 1
+    waiting.append(asyncio.create_task(it.infer(["x"], 10)))
+    await settle()
+    assert it.room(10) == 0
+    with pytest.raises(OverloadedError) as refused:
+        it.require_room(1, 10)
+    assert refused.value.retry_after == it.retry_after(1, 10) >= 1
+    replica.may_answer.set()
+    await asyncio.gather(*waiting)
+    assert it.room(10) == 5
+
+
+async def test_short_requests_that_could_not_be_answered_in_time_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replica = Replica()
+    it = dispatcher(replica)
+    monkeypatch.setattr(Rate, "per_second", 5.0)
+    replica.may_answer.clear()
+    waiting = [asyncio.create_task(it.infer(["x"], 10)) for _ in range(47)]
+    await settle()
+    assert it.room(10) == 3, "of 50 in ten seconds"
+    assert it.room(20) == 53
+    with pytest.raises(OverloadedError):
+        await it.infer(["x"] * 4, 10)
+    waiting.append(asyncio.create_task(it.infer(["x"] * 3, 10)))
+    waiting.append(asyncio.create_task(it.infer(["x"] * 256, 10)))
+    await settle()
+    assert it.room(10) == 0
+    assert it.room(0.1) == 0
+    replica.may_answer.set()
+    await asyncio.gather(*waiting)
+    assert it.room(0.1) == 8, "however slow it is, some may wait"
 
 
 async def test_long_texts_are_refused_before_they_fill_the_memory() -> None:
@@ -300,7 +349,7 @@ async def test_a_timeout_gives_its_places_back() -> None:
     blocked = [asyncio.create_task(it.infer(["x"] * 8, 10)) for _ in range(3)]
     await settle()
     with pytest.raises(TimeoutError):
-        await it.infer(["late"] * 8, 0.01)
+        await it.infer(["late"] * 8, 0.5)
     replica.may_answer.set()
     await asyncio.gather(*blocked)
     carried = [text for call in replica.calls for request in call.requests for text in request]

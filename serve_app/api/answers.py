@@ -1,6 +1,7 @@
 """The one way of an inference request: identity, quota, model, metrics, headers."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import NamedTuple, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serve_app import shedding
 from serve_app.api.client import Client
 from serve_app.api.errors import (
     MODEL_FAILED,
@@ -23,6 +25,8 @@ from serve_app.api.gateway import Gateway
 from serve_app.dispatcher import BackendError, OverloadedError
 from serve_app.request import REQUEST_ID, Answers
 from serve_app.telemetry import INFERENCE, QUEUE, REFUSED, REQUESTS, TEXTS, TOKENIZE, TRUNCATED
+
+logger = logging.getLogger("ray.serve")
 
 HUNG_UP = 499
 """In the metrics, the status of a request whose client hung up."""
@@ -70,6 +74,8 @@ async def respond(
     start = time.perf_counter()
     kind = "unknown"
     REQUEST_ID.set(request.headers.get("x-request-id", ""))
+    if refused := shedding.shed(request.headers):
+        count(gateway, route, backend, OVERLOADED.status, kind, refused)
     try:
         client = await gateway.authenticate(request, scope="infer")
         kind = client.kind
@@ -84,30 +90,40 @@ async def respond(
         raise
     except Exception as error:
         count(gateway, route, backend, status_of(error), kind)
+        if isinstance(error, ProblemError):
+            error.headers = {**error.headers, **_room(gateway, backend)}
         raise
     count(gateway, route, backend, 200, kind)
     observe(gateway, backend, answers)
     gateway.shadow.follow(asked.texts, answers)
+    said = {**headers(gateway, answers, start), **drawn, **rendered.headers}
     return Response(
         rendered.content,
-        headers={**headers(gateway, answers, start), **drawn, **rendered.headers},
+        headers={**said, **_room(gateway, backend)},
         media_type=rendered.media_type,
     )
 
 
-def count(gateway: Gateway, route: str, backend: str, status: int, client: str) -> None:
-    """Count a request that has ended with a status."""
+def count(
+    gateway: Gateway, route: str, backend: str, status: int, client: str, requests: int = 1
+) -> None:
+    """Count a request, or several, that ended with a status."""
     note = gateway.telemetry.note
-    note(REQUESTS, route=route, backend=backend, status=str(status), client=client)
+    note(REQUESTS, requests, route=route, backend=backend, status=str(status), client=client)
     if status == QUOTA.status:
         note(REFUSED, client=client)
 
 
-def observe(gateway: Gateway, backend: str, answers: Answers) -> None:
-    """Count the texts that were answered, and note how long it took."""
+def observe(gateway: Gateway, backend: str, answers: Answers, *, queued: bool = True) -> None:
+    """Count the texts that were answered, and note how long it took.
+
+    Args:
+        queued: whether anybody waited for just these; a stream always keeps some in the queue.
+    """
     note = gateway.telemetry.note
     note(TEXTS, len(answers.logits) - len(answers.errors), backend=backend)
-    note(QUEUE, answers.queue, backend=backend)
+    if queued:
+        note(QUEUE, answers.queue, backend=backend)
     note(TOKENIZE, answers.tokenize, backend=backend)
     note(INFERENCE, answers.inference, backend=backend)
     if answers.truncated:
@@ -142,8 +158,9 @@ async def infer(gateway: Gateway, backend: str, texts: list[str]) -> Answers:
     try:
         return await gateway.dispatchers[backend].infer(texts, gateway.settings.timeout_s)
     except OverloadedError as error:
-        raise _overloaded(backend, error) from None
+        raise shedding.overloaded(backend, error.retry_after) from None
     except BackendError as error:
+        logger.warning("request %s: %s could not answer: %s", REQUEST_ID.get(), backend, error)
         raise not_ready(f"No replica of {backend} could answer: {error}.") from error
     except TimeoutError:
         raise ProblemError(
@@ -156,15 +173,12 @@ def _require_room(gateway: Gateway, backend: str) -> None:
     try:
         gateway.dispatchers[backend].require_room(1, gateway.settings.timeout_s)
     except OverloadedError as error:
-        raise _overloaded(backend, error) from None
+        raise shedding.overloaded(backend, error.retry_after) from None
 
 
-def _overloaded(backend: str, error: OverloadedError) -> ProblemError:
-    return ProblemError(
-        OVERLOADED,
-        f"Too many texts wait for {backend}; try again in {error.retry_after} s.",
-        headers={"Retry-After": str(error.retry_after)},
-    )
+def _room(gateway: Gateway, backend: str) -> dict[str, str]:
+    """The header that tells HAProxy of the room there is."""
+    return shedding.told(gateway.dispatchers[backend], gateway.settings.timeout_s)
 
 
 def headers(gateway: Gateway, answers: Answers, start: float) -> dict[str, str]:

@@ -9,13 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serve_app.api import cluster, document, health, huggingface, infer, open_inference, stream
+from serve_app.api.error_responses import as_error, as_problem
 from serve_app.api.errors import (
     INTERNAL,
     METHOD,
     NOT_FOUND,
     ProblemError,
-    as_error,
-    as_problem,
 )
 from serve_app.api.gateway import Gateway
 from serve_app.api.shortcut import Shortcut

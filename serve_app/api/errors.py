@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-from starlette.responses import Response
-
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -82,7 +79,7 @@ def status_of(error: Exception) -> int:
     return (error.kind if isinstance(error, ProblemError) else INTERNAL).status
 
 
-def as_problem(error: ProblemError) -> Response:
+def as_problem(error: ProblemError) -> dict[str, Any]:
     """RFC 9457, the shape of the service's own routes."""
     body: dict[str, Any] = {
         "type": error.kind.uri,
@@ -92,16 +89,9 @@ def as_problem(error: ProblemError) -> Response:
     }
     if error.field is not None:
         body["field"] = error.field
-    return Response(
-        orjson.dumps(body), error.kind.status, headers=error.headers, media_type=MEDIA_TYPE
-    )
+    return body
 
 
-def as_error(error: ProblemError) -> Response:
+def as_error(error: ProblemError) -> dict[str, Any]:
     """`{"error": "…"}`, which clients of Hugging Face and of the Open Inference Protocol read."""
-    return Response(
-        orjson.dumps({"error": error.detail}),
-        error.kind.status,
-        headers=error.headers,
-        media_type="application/json",
-    )
+    return {"error": error.detail}

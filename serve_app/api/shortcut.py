@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serve_app.api.errors import INTERNAL, ProblemError, as_problem
+from serve_app.api.error_responses import as_problem
+from serve_app.api.errors import INTERNAL, ProblemError
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from serve_app import shedding
 from serve_app.telemetry import INFERENCE, QUEUE, REFUSED, REQUESTS, SHADOWED, TEXTS, TOKENIZE
 from tests.api.asking import client
 from tests.api.world import World
@@ -160,6 +161,55 @@ async def test_what_a_request_took_and_how_it_ended_is_counted() -> None:
     statuses = [tags["status"] for tags in world.notes.tags(REQUESTS)]
     assert statuses == ["200", "429"]
     assert [value for metric, value, _ in world.notes.noted if metric is TEXTS] == [2]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/onnx/infer", {"input": "x"}),
+        ("/onnx", {"inputs": "x"}),
+        (
+            "/v2/models/onnx/infer",
+            {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["x"]}]},
+        ),
+    ],
+)
+async def test_a_queue_with_little_room_tells_haproxy_of_it_with_every_answer(
+    path: str, body: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shedding, "ENABLED", True)
+    world = World(max_waiting_requests=shedding.SCARCE + 2)
+    async with client(world.app) as http:
+        world.may_answer.clear()
+        asked = [asyncio.create_task(http.post(path, json=body))]
+        await world.until(lambda: world.gateway.dispatchers["onnx"].room(30) == shedding.SCARCE + 1)
+        assert shedding.ROOM not in (await http.post(path, content=b"{")).headers
+        asked += [asyncio.create_task(http.post(path, json=body)) for _ in range(3)]
+        await world.until(lambda: world.gateway.dispatchers["onnx"].room(30) == shedding.SCARCE - 2)
+        wrong = await http.post(path, content=b"{")
+        assert wrong.headers[shedding.ROOM] == f"{shedding.SCARCE - 2}/1"
+        other = await http.post(path.replace("onnx", "transformers"), content=b"{")
+        assert shedding.ROOM not in other.headers
+        world.may_answer.set()
+        answers = await asyncio.gather(*asked)
+        assert f"{shedding.SCARCE - 1}/1" in {a.headers.get(shedding.ROOM) for a in answers}
+        monkeypatch.setattr(shedding, "ENABLED", False)
+        assert shedding.ROOM not in (await http.post(path, json=body)).headers
+
+
+async def test_what_haproxy_refused_is_counted_with_the_next_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shedding, "ENABLED", True)
+    world = World()
+    async with client(world.app) as http:
+        for said in ("0", "41"):
+            headers = {shedding.SHED: said}
+            assert (await http.post("/onnx/infer", json={"input": "x"}, headers=headers)).is_success
+    counted = [
+        (times, tags["status"]) for what, times, tags in world.notes.noted if what is REQUESTS
+    ]
+    assert counted == [(1, "200"), (41, "503"), (1, "200")]
 
 
 async def test_a_client_that_hangs_up_is_counted() -> None:

@@ -9,6 +9,7 @@ from tests.integration.beside import Beside
 from tests.integration.impatient.collector import Collector
 
 TIMEOUT_S = 8.0
+MAX_REQUESTS = 24
 
 
 @pytest.fixture(scope="package")
@@ -25,6 +26,7 @@ def impatient(
         "SENTIMENT_MODEL": str(prepared),
         "SENTIMENT_TIMEOUT_S": str(TIMEOUT_S),
         "SENTIMENT_AUTO_PATIENCE_S": "0.5",
+        "SENTIMENT_MAX_WAITING_REQUESTS": str(MAX_REQUESTS),
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         "OTEL_BSP_SCHEDULE_DELAY": "100",
     }

