@@ -155,6 +155,8 @@ class Dispatcher:
 
     def room(self, within: float) -> int:
         """Single texts that would be let in now."""
+        if self.waiting and self._characters > self._max_characters:
+            return 0
         texts = self._most(1, within) - self._waiting_short
         return max(0, min(texts, self._max_requests - self.requests))
 

@@ -59,6 +59,6 @@ def shed(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     found = re.search(CLIENTS, text, re.MULTILINE)
     if found and shedding.TABLE not in text:
-        rules = "".join(f"    {rule}\n" for rule in shedding.rules())
         before, after = text[: found.end()], text[found.end() :]
-        path.write_text(f"{before}{rules}{after}\n{shedding.table()}", encoding="utf-8")
+        text = f"{before}{shedding.rules()}{after}\n{shedding.table()}"
+        path.write_text(text, encoding="utf-8")

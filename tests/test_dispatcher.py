@@ -215,9 +215,15 @@ async def test_long_texts_are_refused_before_they_fill_the_memory() -> None:
         await it.infer(["x" * 41], 10)
     waiting.append(asyncio.create_task(it.infer(["x" * 40], 10)))
     await settle()
+    assert it.room(10) > 0
     replica.may_answer.set()
     await asyncio.gather(*waiting)
-    assert rows(await it.infer(["x" * 101], 10)) == [101], "alone it is let in"
+    replica.may_answer.clear()
+    alone = asyncio.create_task(it.infer(["x" * 101], 10))
+    await settle()
+    assert it.room(10) == 0
+    replica.may_answer.set()
+    assert rows(await alone) == [101], "alone it is let in"
 
 
 async def test_a_queue_that_fills_at_once_does_not_send_clients_away_for_long() -> None:

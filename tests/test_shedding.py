@@ -1,6 +1,7 @@
 """HAProxy itself, by the rules that we give it, before a server that says what room it has."""
 
 import contextlib
+import http.client
 import subprocess
 import threading
 import time
@@ -30,7 +31,6 @@ frontend http_frontend
     bind 127.0.0.1:{port}
     default_backend ingress
 backend ingress
-    server one 127.0.0.1:{ingress}
 """
 
 
@@ -40,12 +40,12 @@ class Ingress(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.says: dict[str, str] = {}
+        self.came: dict[str, list[dict[str, str]]] = {}
         self.may_answer = threading.Event()
         self.may_answer.set()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that closed its connection."""
-        self.came: dict[str, list[dict[str, str]]] = {}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -83,19 +83,27 @@ class Proxy:
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.session.post(f"{self.url}{path}", b"x" * size, headers=headers, timeout=10)
 
-    def tell(self, room: str | None) -> None:
+    def ask(self) -> int:
+        """The status, on a connection of its own."""
+        return requests.post(f"{self.url}/onnx/infer", b"x", timeout=60).status_code
+
+    def tell(self, room: str) -> None:
         """Have the ingress say it, with an answer to a request that HAProxy lets pass."""
-        self.ingress.says = {shedding.ROOM: room} if room else {}
+        time.sleep(0.2)  # until it counts no longer that there was plenty
+        self.ingress.says = {shedding.ROOM: room}
         assert self.post(origin="page").status_code == 200
         self.ingress.came.clear()
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Proxy]:
-    """HAProxy by the rules as they are now."""
+def running(folder: Path, ingresses: int = 1) -> Iterator[Proxy]:
+    """HAProxy by the rules as they are now; it holds the ingress for so many."""
     ingress, port, file = Ingress(), free_port(), folder / "haproxy.cfg"
     threading.Thread(target=ingress.serve_forever, daemon=True).start()
-    file.write_text(CONFIGURATION.format(port=port, ingress=ingress.server_address[1]))
+    file.write_text(CONFIGURATION.format(port=port))
+    with file.open("a") as more:
+        for number in range(ingresses):
+            more.write(f"    server s{number} 127.0.0.1:{ingress.server_address[1]}\n")
     for _ in range(2):  # once is enough
         shed(file)
     with subprocess.Popen([get_haproxy_binary(), "-db", "-f", file]) as process:
@@ -119,6 +127,7 @@ def running(folder: Path) -> Iterator[Proxy]:
 def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     monkeypatch.setattr(shedding, "ENABLED", True)
     monkeypatch.setattr(shedding, "FRESH_MS", 60_000)  # however slow the machine
+    monkeypatch.setattr(shedding, "PLENTY_MS", 50)
     with running(tmp_path) as proxy:
         yield proxy
 
@@ -132,13 +141,13 @@ def test_rays_template_has_the_place_for_the_rules() -> None:
 def test_as_many_pass_as_there_is_room_for_and_the_others_are_refused(proxy: Proxy) -> None:
     assert {proxy.post().status_code for _ in range(5)} == {200}, "while nothing is said"
     proxy.tell("0/7")
-    answer = proxy.post(x_request_id="mine")
+    answer = proxy.post(x_request_id="mine, all of it")
     refusal = shedding.overloaded("onnx", 7)
     assert answer.status_code == 503
     assert answer.json() == as_problem(refusal)
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["Retry-After"] == "7"
-    assert answer.headers["X-Request-Id"] == "mine"
+    assert answer.headers["X-Request-Id"] == "mine, all of it"
     assert proxy.post().headers["X-Request-Id"], "made, where the client has none"
     assert proxy.post("/auto/infer").status_code == 200, "another backend's room is its own"
     assert proxy.session.get(f"{proxy.url}/onnx/infer", timeout=10).status_code == 200
@@ -152,11 +161,8 @@ def test_requests_on_their_way_are_counted(proxy: Proxy) -> None:
     proxy.tell("3/2")
     proxy.ingress.may_answer.clear()
 
-    def ask(_: int) -> int:
-        return requests.post(f"{proxy.url}/onnx/infer", b"x", timeout=60).status_code
-
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(ask, number) for number in range(8)]
+        asked = [pool.submit(proxy.ask) for _ in range(8)]
         until(lambda: sum(job.done() for job in asked) == 5, 20)
         proxy.ingress.may_answer.set()
     assert sorted(job.result() for job in asked) == [200] * 3 + [503] * 5
@@ -181,24 +187,75 @@ def test_other_routes_and_browsers_pass(proxy: Proxy) -> None:
 def test_the_ingress_is_told_how_many_were_refused_and_nobody_else(proxy: Proxy) -> None:
     proxy.tell("0/1")
     assert {proxy.post().status_code for _ in range(4)} == {503}
+    raw = http.client.HTTPConnection(proxy.url.removeprefix("http://"), timeout=10)
+    # Which the ingress takes for the same, and `requests` would write so.
+    raw.request("POST", "/%6Fnnx/infer", b"x", {shedding.SHED: "1000000"})
+    assert raw.getresponse().status == 200
+    raw.close()
     answer = proxy.post(origin="page", x_shed="1000000")
     assert answer.status_code == 200
     assert shedding.ROOM not in answer.headers
     proxy.post(origin="page")
+    assert all(shedding.SHED not in came for came in proxy.ingress.came["/%6Fnnx/infer"])
     assert [came[shedding.SHED] for came in proxy.ingress.came["/onnx/infer"]] == ["4", "0"]
 
 
-def test_a_connection_goes_on_after_a_refusal(proxy: Proxy) -> None:
+@pytest.mark.parametrize("size", [0, 20, 10_000])
+def test_a_connection_goes_on_after_a_refusal(proxy: Proxy, size: int) -> None:
     proxy.tell("0/1")
-    for size in (0, 20, 200_000):
-        assert proxy.post(size=size).status_code == 503
-        assert proxy.post("/ready").status_code == 200
+    connection = http.client.HTTPConnection(proxy.url.removeprefix("http://"), timeout=10)
+    connection.connect()
+    first = connection.sock
+    for _ in range(3):
+        connection.putrequest("POST", "/onnx/infer")
+        connection.putheader("Content-Length", str(size))
+        connection.endheaders()
+        connection.send(b"x" * size)  # in a packet of its own
+        answer = connection.getresponse()
+        assert answer.status == 503
+        assert answer.read()
+        assert connection.sock is first, "it was closed"
+    connection.close()
+
+
+def test_large_requests_are_left_to_the_ingress(proxy: Proxy) -> None:
+    proxy.tell("0/1")
+    assert proxy.post(size=shedding.SMALL + 1).status_code == 200
+    chunked = proxy.session.post(f"{proxy.url}/onnx/infer", iter([b"x"]), timeout=10)
+    assert chunked.status_code == 200
+
+
+def test_room_in_plenty_at_one_ingress_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shedding, "FRESH_MS", 60_000)
+    monkeypatch.setattr(shedding, "PLENTY_MS", 60_000)
+    with running(tmp_path) as proxy:
+        assert proxy.post().status_code == 200, "plenty"
+        proxy.tell("0/1")
+        assert {proxy.post().status_code for _ in range(3)} == {200}
+
+
+def test_each_ingress_is_held_to_have_the_room_that_one_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shedding, "FRESH_MS", 60_000)
+    monkeypatch.setattr(shedding, "PLENTY_MS", 50)
+    with running(tmp_path, ingresses=3) as proxy:
+        proxy.tell("2/1")
+        proxy.ingress.may_answer.clear()
+        with ThreadPoolExecutor(9) as pool:
+            asked = [pool.submit(proxy.ask) for _ in range(9)]
+            until(lambda: sum(job.done() for job in asked) == 3, 20)
+            proxy.ingress.may_answer.set()
+        assert sorted(job.result() for job in asked) == [200] * 6 + [503] * 3
 
 
 def test_an_ingress_that_falls_silent_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shedding, "FRESH_MS", 1500)
+    monkeypatch.setattr(shedding, "PLENTY_MS", 50)
     with running(tmp_path) as proxy:
         began = time.monotonic()
         proxy.tell("0/1")

@@ -203,13 +203,13 @@ async def test_what_haproxy_refused_is_counted_with_the_next_request(
     monkeypatch.setattr(shedding, "ENABLED", True)
     world = World()
     async with client(world.app) as http:
-        for said in ("0", "41"):
+        for said in ("0", "41", "-7", "abc", "9" * 300):
             headers = {shedding.SHED: said}
             assert (await http.post("/onnx/infer", json={"input": "x"}, headers=headers)).is_success
     counted = [
         (times, tags["status"]) for what, times, tags in world.notes.noted if what is REQUESTS
     ]
-    assert counted == [(1, "200"), (41, "503"), (1, "200")]
+    assert counted == [(1, "200"), (41, "503"), *[(1, "200")] * 4]
 
 
 async def test_a_client_that_hangs_up_is_counted() -> None:
