@@ -26,7 +26,7 @@ def bench(run: Run) -> str:
     parts = [f"Measured on {in_words(run.machine)}. {_how(run)}"]
     for model in _in_order(cell.model for cell in run.cells):
         cells = [cell for cell in run.cells if cell.model == model]
-        parts += [f"### {model}", against_best(run, cells)]
+        parts += [f"### {model}", against_best(run, cells), twins(cells)]
         for texts_each in _in_order(cell.texts_each for cell in cells):
             for concurrency in _in_order(cell.concurrency for cell in cells):
                 chosen = [
@@ -42,7 +42,7 @@ def bench(run: Run) -> str:
         parts += ["### The same answers", agreements(run)]
     if run.failures:
         parts += ["### Not measured", failures(run)]
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def table(run: Run, cells: Sequence[Cell]) -> str:
@@ -109,6 +109,31 @@ def against_best(run: Run, cells: Sequence[Cell]) -> str:
                 )
             )
     return "\n".join(lines) if len(lines) > 2 else "Nothing to compare."
+
+
+def twins(cells: Sequence[Cell]) -> str:
+    """How far two set-ups differ that do the same: the plain file's, with one client."""
+    alone = [cell for cell in cells if cell.concurrency == 1]
+    ratios = []
+    for precision in _in_order(cell.precision for cell in alone):
+        for texts_each in _in_order(cell.texts_each for cell in alone):
+            pool, two = (
+                [
+                    cell
+                    for cell in alone
+                    if (cell.server, cell.precision, cell.texts_each)
+                    == (server, precision, texts_each)
+                ]
+                for server in ("fastapi", "fastapi-two")
+            )
+            if ratio := paired(pool, two, lambda cell: cell.requests_per_second):
+                ratios.append(ratio)
+    if not ratios:
+        return ""
+    return (
+        "With one client both set-ups of the plain file do the same work. Their ratios here,"
+        f" {', '.join(f'{ratio:.2f}' for ratio in ratios)}, are what a ratio near 1 is worth."
+    )
 
 
 def agreements(run: Run) -> str:

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,10 @@ class Tokenizer:
         except Exception as error:  # tokenizers raises bare Exception
             raise ArtifactError(f"{folder / 'tokenizer.json'} cannot be read: {error}") from error
         self._tokenizer.no_padding()
-        side = _truncation_side(folder)
+        said = _configuration(folder)
+        # Whether `[SEP]` in a text is one token or what it is spelt with.
+        self._tokenizer.encode_special_tokens = bool(said.get("split_special_tokens", False))
+        side: str = said.get("truncation_side", "right")  # which a text too long loses
         self._tokenizer.enable_truncation(max_length, direction=side)
         # Where the end is what is kept, every text is tokenized whole.
         self._ample = max_length * AMPLE if side == "right" else sys.maxsize
@@ -93,11 +97,12 @@ def _settled(encoding: Encoding) -> bool:
     return bool(kept and last) and last[-1] > kept[-1]
 
 
-def _truncation_side(folder: Path) -> str:
-    """The side that a text too long loses, as transformers would have it."""
+def _configuration(folder: Path) -> dict[str, Any]:
+    """What transformers' wrapper is told beside `tokenizer.json`."""
     try:
-        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        said: dict[str, Any] = json.loads(
+            (folder / "tokenizer_config.json").read_text(encoding="utf-8")
+        )
     except FileNotFoundError:
-        return "right"
-    side: str = said.get("truncation_side", "right")
-    return side
+        return {}
+    return said

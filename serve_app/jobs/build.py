@@ -7,24 +7,31 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from serve_app.engine.artifacts import (
     GOLDEN,
     MANIFEST,
     ONNX,
     TORCH,
+    Artifacts,
     Golden,
     Manifest,
     Measured,
     Precision,
     sha256,
 )
+from serve_app.engine.loading import BACKENDS, load
 from serve_app.jobs import candidates, classifier, verify
-from serve_app.jobs.errors import PrepareError
+from serve_app.jobs.errors import PrepareError, one_line, out_of_space
 from serve_app.jobs.fingerprint import versions
 from serve_app.jobs.progress import Steps
 from serve_app.jobs.source import Source
 from serve_app.jobs.texts import fixed_texts, golden_texts, read_labelled
 from serve_app.jobs.verify import Probabilities, Run, Sample, Verdict
+
+FEW = 32
+"""Texts by which it is seen whether torch's answers depend on the batch."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +77,9 @@ def build(order: Order, fetched: Path, target: Path, steps: Steps) -> Manifest:
     texts, classes = read_labelled(order.labelled, loaded.labels) if order.labelled else ([], [])
     fixed = fixed_texts()
     with steps.step(f"asking torch about {len(fixed) + len(texts)} texts"):
-        sample = verify.tokenize(loaded.tokenizer, fixed + texts, len(fixed), classes)
+        sample = verify.tokenize(loaded.tokenizer, fixed + texts, len(fixed), classes, loaded.pad)
         run = verify.torch_run(loaded.model)
-        reference = verify.predict(run, sample, sample.sorted(), loaded.problem_type)
+        reference = _reference(loaded, run, sample, order.source.model_id)
         golden = _golden(loaded, run)
     (target / GOLDEN).write_text(golden.model_dump_json(indent=1) + "\n", encoding="utf-8")
     graphs = _graphs(order, loaded, sample, reference, target / ONNX, steps)
@@ -96,7 +103,44 @@ def build(order: Order, fetched: Path, target: Path, steps: Steps) -> Manifest:
         )
         text = manifest.model_dump_json(indent=2)
         (target / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
+    with steps.step("loading it as replicas do"):
+        artifacts = Artifacts(target, verify=False)
+        try:
+            for name in BACKENDS:
+                load(name, artifacts, threads=1)
+        except Exception as error:
+            if out_of_space(error):
+                raise
+            raise PrepareError(f"no replica would serve it: {one_line(error)}") from error
     return manifest
+
+
+def _reference(
+    loaded: classifier.Classifier, run: Run, sample: Sample, where: str
+) -> Probabilities:
+    """Torch's answers.
+
+    Raises:
+        PrepareError: it fails on some text, or its answers are not the text's alone.
+    """
+    few = verify.first(sample, min(FEW, sample.fixed))
+    try:
+        reference = verify.predict(run, sample, sample.sorted(), loaded.problem_type)
+        alone = verify.predict(run, few, few.alone(), loaded.problem_type)
+        strangers = verify.predict(run, few, few.strangers(), loaded.problem_type)
+    except Exception as error:
+        if out_of_space(error):
+            raise
+        raise PrepareError(f"{where} does not run in torch: {one_line(error)}") from error
+    if not np.isfinite(reference).all():
+        raise PrepareError(f"{where} answers with what is no number: its weights are damaged")
+    drift = float(np.abs(alone - strangers).max())
+    if drift > verify.DRIFT:
+        raise PrepareError(
+            f"{where} answers by {drift:.1g} otherwise where its text is padded to the length of"
+            " others: it cannot be served in batches"
+        )
+    return reference
 
 
 def _graphs(
@@ -141,7 +185,7 @@ def _graphs(
 def _golden(loaded: classifier.Classifier, run: Run) -> Golden:
     """Torch's answers to each golden text alone."""
     texts = golden_texts()
-    sample = verify.tokenize(loaded.tokenizer, texts, len(texts), [])
+    sample = verify.tokenize(loaded.tokenizer, texts, len(texts), [], loaded.pad)
     answers = verify.predict(run, sample, sample.alone(), loaded.problem_type)
     return Golden(texts=texts, probabilities=answers.tolist())
 

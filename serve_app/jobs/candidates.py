@@ -7,7 +7,7 @@ import onnx
 
 from serve_app.jobs import export, quantize
 from serve_app.jobs.classifier import Classifier
-from serve_app.jobs.errors import PrepareError, out_of_space
+from serve_app.jobs.errors import PrepareError, one_line, out_of_space
 from serve_app.jobs.verify import PARITY, Verdict
 
 Judge = Callable[[Path], Verdict]
@@ -28,8 +28,8 @@ def export_and_fuse(
     except Exception as error:  # the optimizer knows some graphs only, and fails in many ways
         if out_of_space(error):
             raise
-        text = " ".join(str(error).split())
-        return plain, [], [f"The {config.model_type} graph is served as exported: {text[:200]}."]
+        said = f"The {config.model_type} graph is served as exported: {one_line(error)}."
+        return plain, [], [said]
     missing = export.unfused_parts(fused)
     notes = [f"Not fused in the {config.model_type} graph: {', '.join(missing)}."]
     return plain, [fused], notes if missing else []
@@ -57,8 +57,7 @@ def first_that_agrees(
         except Exception as error:  # onnxruntime's own classes share no base
             if out_of_space(error):
                 raise
-            text = " ".join(str(error).split())
-            notes.append(f"A graph does not run: {text[:200]}.")
+            notes.append(f"A graph does not run: {one_line(error)}.")
             continue
         difference = verdict.measured.max_difference
         if difference <= PARITY:
@@ -74,8 +73,10 @@ def quantised(graph: onnx.ModelProto) -> tuple[onnx.ModelProto | str, list[str]]
     try:
         made = quantize.quantize(graph)
         quantize.check_pairs(made.model)
-    except PrepareError as error:
-        return str(error), []
+    except Exception as error:  # onnxruntime's own, where a graph does not take any ids
+        if out_of_space(error):
+            raise
+        return one_line(error), []
     if not made.left:
         return made.model, []
     total = made.left + made.products
@@ -97,7 +98,7 @@ def hold(
         verdict = judge(path)
     except Exception as error:
         path.unlink()
-        return None, [" ".join(str(error).split())[:200]]
+        return None, [one_line(error)]
     faults = verdict.faults()
     if faults:
         path.unlink()

@@ -24,3 +24,8 @@ def out_of_space(error: BaseException) -> bool:
             return True
         seen = seen.__cause__ or seen.__context__
     return False
+
+
+def one_line(error: Exception, most: int = 200) -> str:
+    """What an error says, in one line of so many characters at the most."""
+    return " ".join(str(error).split())[:most] or type(error).__name__

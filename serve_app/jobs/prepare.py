@@ -115,7 +115,7 @@ def prepare(options: Options) -> Manifest:
         PrepareError: the model cannot be had, or not in a form that agrees with torch.
     """
     start = time.monotonic()
-    steps = Steps(7 if options.precision == "fp32" else 9)
+    steps = Steps(8 if options.precision == "fp32" else 10)
     refuse_strange(options.output)
     present = _present(options, steps)
     if _pinned_and_there(present, options):

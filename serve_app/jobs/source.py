@@ -203,6 +203,7 @@ def refuse_other_tasks(config: dict[str, Any], where: str) -> None:
         PrepareError: the config names another task.
     """
     named = config.get("architectures") or []
+    named = [named] if isinstance(named, str) else named
     if named and not any(str(name).endswith("ForSequenceClassification") for name in named):
         raise PrepareError(
             f"{where} holds a {named[0]}, not a sequence classifier; expected a"

@@ -38,13 +38,11 @@ class Sample:
 
     Attributes:
         ids: token ids of each text, truncated at the model's maximum length.
-        types: segment ids of each text.
         fixed: how many of the texts are fixed ones.
         classes: the right class of each text from number `fixed` on; empty without a file.
     """
 
     ids: list[list[int]]
-    types: list[list[int]]
     fixed: int
     classes: list[int]
     pad: int
@@ -54,13 +52,11 @@ class Sample:
         length = max(len(self.ids[number]) for number in numbers)
         ids = np.full((len(numbers), length), self.pad, dtype=np.int64)
         mask = np.zeros_like(ids)
-        types = np.zeros_like(ids)
         for row, number in enumerate(numbers):
             tokens = len(self.ids[number])
             ids[row, :tokens] = self.ids[number]
-            types[row, :tokens] = self.types[number]
             mask[row, :tokens] = 1
-        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+        return {"input_ids": ids, "attention_mask": mask}
 
     def alone(self) -> Plan:
         return [[number] for number in range(len(self.ids))]
@@ -113,28 +109,28 @@ class Verdict:
         return faults
 
 
-def tokenize(tokenizer: Any, texts: list[str], fixed: int, classes: list[int]) -> Sample:
+def tokenize(tokenizer: Any, texts: list[str], fixed: int, classes: list[int], pad: int) -> Sample:
     """Token ids of texts, truncated at the tokenizer's `model_max_length`.
 
     Args:
         texts: the fixed ones first.
         fixed: how many those are.
         classes: the right class of each of the others, or empty.
+        pad: the id that fills a batch.
     """
     encoded = tokenizer(
         texts,
         truncation=True,
         padding=False,
         return_attention_mask=False,
-        return_token_type_ids=True,
+        return_token_type_ids=False,
     )
-    return Sample(
-        ids=encoded["input_ids"],
-        types=encoded["token_type_ids"],
-        fixed=fixed,
-        classes=classes,
-        pad=tokenizer.pad_token_id,
-    )
+    return Sample(ids=encoded["input_ids"], fixed=fixed, classes=classes, pad=pad)
+
+
+def first(sample: Sample, count: int) -> Sample:
+    """The first texts of a sample, as a sample of fixed ones."""
+    return Sample(ids=sample.ids[:count], fixed=count, classes=[], pad=sample.pad)
 
 
 def predict(run: Run, sample: Sample, plan: Plan, problem: ProblemType) -> Probabilities:
@@ -221,15 +217,11 @@ def _noise(probabilities: Probabilities, reference: Probabilities, problem: Prob
 
 
 def torch_run(model: Any) -> Run:
-    """Run the torch model; it is handed what its forward method takes."""
-    import inspect
-
+    """Run the torch model on token ids and mask, as replicas do."""
     import torch
 
-    takes = set(inspect.signature(model.forward).parameters)
-
     def run(feed: Feed) -> Logits:
-        tensors = {name: torch.from_numpy(value) for name, value in feed.items() if name in takes}
+        tensors = {name: torch.from_numpy(value) for name, value in feed.items()}
         with torch.inference_mode():
             logits: Logits = model(**tensors).logits.numpy()
         return logits
@@ -260,6 +252,8 @@ def onnx_run(model: str, threads: int) -> Run:
     takes = {value.name for value in session.get_inputs()}
 
     def run(feed: Feed) -> Logits:
+        # A lone text is all one segment.
+        feed = {**feed, "token_type_ids": np.zeros_like(feed["input_ids"])}
         logits: Logits = session.run(
             ["logits"], {name: value for name, value in feed.items() if name in takes}
         )[0]

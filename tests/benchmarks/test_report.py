@@ -81,6 +81,15 @@ def test_the_best_alternative_may_run_ordinary_dynamic_int8_and_is_named() -> No
     assert "plain file, 40 × 1, ONNX int8, ordinary dynamic | 160 | **1.50×**" in row
 
 
+def test_two_set_ups_that_do_the_same_tell_what_a_ratio_is_worth() -> None:
+    alone = [
+        cell(server, rate, 0, concurrency=1)
+        for server, rate in (("fastapi", 30.0), ("fastapi-two", 20.0), ("ours", 10.0))
+    ]
+    assert "Their ratios here, 1.50, are" in report.twins(alone)
+    assert report.twins(DRIFTING) == ""
+
+
 def test_the_share_of_the_limit_is_taken_within_a_round() -> None:
     run = run_of(*DRIFTING, *(cell("ours", 10.0, n, texts_each=32) for n in range(3)))
     run.limits = [

@@ -19,7 +19,7 @@ FUSABLE = {"bert", "distilbert", "roberta", "xlm-roberta", "electra"}
 def judge(
     loaded: classifier.Classifier,
 ) -> tuple[verify.Probabilities, Callable[[Path], verify.Verdict]]:
-    sample = verify.tokenize(loaded.tokenizer, TEXTS, len(TEXTS), [])
+    sample = verify.tokenize(loaded.tokenizer, TEXTS, len(TEXTS), [], loaded.pad)
     run = verify.torch_run(loaded.model)
     reference = verify.predict(run, sample, sample.sorted(), loaded.problem_type)
 

@@ -218,7 +218,9 @@ def int8(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Sa
     path = tmp_path_factory.mktemp("int8") / "int8.onnx"
     onnx.save(quantize(fused[0]).model, str(path))
     texts = fixed_texts()
-    return onnx_run(str(path), threads=1), tokenize(loaded.tokenizer, texts, len(texts), [])
+    return onnx_run(str(path), threads=1), tokenize(
+        loaded.tokenizer, texts, len(texts), [], loaded.pad
+    )
 
 
 @given(data=st.data())

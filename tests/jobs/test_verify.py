@@ -26,7 +26,7 @@ def sample(lengths: list[int], classes: list[int] | None = None) -> Sample:
     """Texts whose first token tells which one it is."""
     ids = [[number + 1] + [99] * (length - 1) for number, length in enumerate(lengths)]
     fixed = len(lengths) - len(classes or [])
-    return Sample(ids, [[0] * length for length in lengths], fixed, classes or [], pad=0)
+    return Sample(ids, fixed, classes or [], pad=0)
 
 
 def steady(feed: Feed) -> Logits:
