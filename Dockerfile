@@ -47,7 +47,9 @@ ARG MODEL=models/sst2-minilm
 ARG REVISION=
 COPY models models
 COPY serve_app/__init__.py serve_app/
-COPY serve_app/engine/__init__.py serve_app/engine/artifacts.py serve_app/engine/postprocess.py \
+COPY serve_app/engine/__init__.py serve_app/engine/artifacts.py serve_app/engine/backend.py \
+     serve_app/engine/certificate.py serve_app/engine/loading.py serve_app/engine/onnx_backend.py \
+     serve_app/engine/postprocess.py serve_app/engine/tokenizer.py serve_app/engine/torch_backend.py \
      serve_app/engine/
 COPY serve_app/jobs/__init__.py serve_app/jobs/build.py serve_app/jobs/candidates.py \
      serve_app/jobs/classifier.py serve_app/jobs/errors.py serve_app/jobs/export.py \

@@ -63,7 +63,7 @@ OVERLAY ?= local
 PART    ?= all
 .PHONY: image image-try manifests deploy dashboard lint-delivery rehearse
 
-image:  ## both container images, with docker or buildah; MODEL bakes in another
+image:  ## both container images, with docker or buildah; MODEL, a hub id or below models/, bakes in another
 	MODEL=$(MODEL) scripts/image build serve
 	scripts/image build ui
 

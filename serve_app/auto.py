@@ -1,8 +1,8 @@
 """Both twins as one service: ONNX answers, torch takes the doubtful texts and stands in.
 
 A text goes on to torch where the margin between ONNX's two best scores is below a threshold that
-preparation chose from the flips it measured. Where ONNX is down, overloaded or late, torch
-answers all; where torch is, ONNX's answer stands.
+preparation chose from the noise, and the flips, that it measured. Where ONNX is down, overloaded or
+late, torch answers all; where torch is, ONNX's answer stands.
 """
 
 import asyncio

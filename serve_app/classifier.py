@@ -41,8 +41,8 @@ class ReplicaConfig(BaseModel):
     """`user_config` of a model deployment in `serve_config.yaml`; changes apply in place.
 
     Attributes:
-        workers: model calls at the same time.
-        threads: of each call; workers x threads are the replica's threads.
+        workers: model calls at the same time, of short requests, and as many of long ones.
+        threads: of each call.
         batch_texts, batch_tokens, batch_padding: see `engine.batcher.Budget`.
         precision: of the ONNX model; "prepared" takes what preparation chose.
     """

@@ -33,7 +33,8 @@ and in the replica, and with them every single text."""
 
 
 class OverloadedError(Exception):
-    """The queue is full; `retry_after` is the seconds until there should be room."""
+    """The queue is full, or too long for the deadline; `retry_after` is the seconds until there
+    should be room."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"the queue is full; there should be room in {retry_after} s")

@@ -5,8 +5,8 @@ a client that hangs up while a body of more than a buffer (16 KB) is with the in
 HAProxy 2.8 spinning on that connection, on both cores, and the ingress is not told. Splicing would
 save copies of large bodies, of which few come.
 
-*Headers in time.* The template has no `timeout http-request`: whoever sends half a header would
-hold a connection for as long as a client may be silent, and needs no key for it.
+*Headers in time.* Ray gives the template's `timeout http-request` no value: whoever sends half a
+header would hold a connection for as long as a client may be silent, and needs no key for it.
 
 *Load shedding.* See `shedding`.
 """

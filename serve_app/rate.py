@@ -1,4 +1,4 @@
-"""How fast a queue empties: what `Retry-After` is computed from."""
+"""How fast a queue empties: for `Retry-After`, and for whether a text can be answered in time."""
 
 import math
 import time

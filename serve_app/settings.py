@@ -103,7 +103,8 @@ class Settings(BaseSettings):
         default=2048,
         ge=1,
         description="Texts that may wait for one backend in one ingress replica; more get 503."
-        " Requests of up to 8 texts, which do not wait for longer ones, are counted by themselves.",
+        " Requests of up to 8 texts, which do not wait for longer ones, are counted by themselves,"
+        " and no more of them are let in than can be answered within SENTIMENT_TIMEOUT_S.",
     )
     max_waiting_requests: int = Field(
         default=1024,
@@ -178,7 +179,7 @@ class Settings(BaseSettings):
         default=None,
         pattern=r"^[1-9]\d*/([1-9]\d* ?)?(second|minute|hour|day)s?$",
         description="Texts that each client may send in a window, such as 1000/minute or"
-        " 500/10 seconds; unset for no quota.",
+        " 500/10 seconds; unset for no quota. Without SENTIMENT_AUTH all clients share one.",
     )
     quota_redis: SecretStr | None = Field(
         default=None,

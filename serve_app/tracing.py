@@ -40,8 +40,8 @@ def exporter() -> list[SpanProcessor]:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise RuntimeError(
-            f"{ENDPOINT} is set, but the packages are missing that `pip install"
-            " 'sentiment-service[tracing]'` brings."
+            f"{ENDPOINT} is set, but the packages are missing that `pip install '.[tracing]'`"
+            " in the repository brings."
         ) from error
     # The provider is made after this, and its resource of what it finds.
     os.environ.setdefault("OTEL_SERVICE_NAME", TRACED["OTEL_SERVICE_NAME"])

@@ -135,7 +135,8 @@ class Artifacts:
             return record.model_validate(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise ArtifactError(
-                f"{path} is missing: `sentiment prepare --output {self.folder}` makes it"
+                f"{path} is missing: `sentiment prepare --model MODEL --output {self.folder}`"
+                " makes it"
             ) from None
         except (OSError, ValueError, ValidationError) as error:
             raise ArtifactError(f"{path} cannot be read: {error}") from error

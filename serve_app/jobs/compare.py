@@ -288,11 +288,18 @@ def parser() -> argparse.ArgumentParser:
         " which to run. Run it on the machine that is to serve, with nothing else running.",
     )
     result.add_argument("file", type=Path, metavar="FILE")
-    result.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="a prepared folder")
-    result.add_argument("--text-column", default="sentence", metavar="NAME")
-    result.add_argument("--label-column", default="label", metavar="NAME", help="if there is one")
-    result.add_argument("--threads", type=int, default=1, metavar="N", help="of each call")
-    result.add_argument("--rounds", type=int, default=3, metavar="N", help="passes over the texts")
+    result.add_argument(
+        "--model", type=Path, default=DEFAULT_MODEL, help="a prepared folder (default: %(default)s)"
+    )
+    said = "(default: %(default)s)"
+    result.add_argument("--text-column", default="sentence", metavar="NAME", help=said)
+    result.add_argument(
+        "--label-column", default="label", metavar="NAME", help=f"if there is one {said}"
+    )
+    result.add_argument("--threads", type=int, default=1, metavar="N", help=f"of each call {said}")
+    result.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help=f"passes over the texts {said}"
+    )
     result.add_argument("--json", type=Path, metavar="FILE", help="all of it, every flip too")
     return result
 

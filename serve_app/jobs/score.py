@@ -142,9 +142,15 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("files", nargs="+", metavar="FILE", help="or a folder, or s3://…")
     result.add_argument("--output", required=True, metavar="DIR", help="a folder, or s3://…")
-    result.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="a prepared folder")
-    result.add_argument("--backend", choices=BACKENDS, default="onnx")
-    result.add_argument("--text-column", default="input", metavar="NAME")
+    result.add_argument(
+        "--model", type=Path, default=DEFAULT_MODEL, help="a prepared folder (default: %(default)s)"
+    )
+    result.add_argument(
+        "--backend", choices=BACKENDS, default="onnx", help="(default: %(default)s)"
+    )
+    result.add_argument(
+        "--text-column", default="input", metavar="NAME", help="(default: %(default)s)"
+    )
     result.add_argument(
         "--id-column", metavar="NAME", help="whose values are unique: needed to go on"
     )
