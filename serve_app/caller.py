@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import (
     BackPressureError,
     DeploymentUnavailableError,
@@ -71,6 +71,8 @@ class Caller:
                 # Ray does not retry what a replica had accepted. Inference is idempotent.
                 if attempt == ATTEMPTS - 1:
                     raise BackendError("replicas died while they had the request") from error
+            except RayTaskError as error:  # as a text it is the replica's whole traceback
+                raise BackendError(str(error.cause) or type(error.cause).__name__) from error
             except RequestCancelledError as error:
                 raise BackendError("nobody waits for it") from error
             except (BackPressureError, DeploymentUnavailableError, RemoteError) as error:

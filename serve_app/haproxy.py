@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from serve_app import shedding
+from serve_app.api import shedding
 
 BINARY = "RAY_SERVE_HAPROXY_BINARY_PATH"
 """Where Ray finds this program."""

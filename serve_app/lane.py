@@ -104,7 +104,7 @@ class Lane:
 
     def _later(self) -> None:
         self._again = None
-        self.look()
+        self._look()
 
     def _has_place(self) -> bool:
         limit = self._calls_per_replica * self._replicas()
@@ -116,7 +116,7 @@ class Lane:
 
     def _landed(self, task: "asyncio.Task[None]") -> None:
         del self._in_flight[task]
-        self.look()
+        self._look()
 
     def leave(self) -> None:
         """Somebody who asked has gone: drop what nobody waits for any more."""
@@ -128,9 +128,9 @@ class Lane:
         if len(self._queue) > self._swept:
             self._queue.keep(lambda item: not item[0].future.done())
             self._swept = max(SWEPT, 2 * len(self._queue))
-        self.look()
+        self._look()
 
-    def look(self) -> None:
+    def _look(self) -> None:
         """See whether something that waits can be sent now."""
         if self._queue:
             self._schedule()

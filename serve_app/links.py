@@ -126,6 +126,8 @@ class Door:
     def enter(self, guest: "_Guest") -> None:
         self._guests.add(guest)
         self._alone.clear()
+        if self._server is not None and not self._server.is_serving():
+            guest.send([None])  # it knocked before, and comes in after `close`
 
     def leave(self, guest: "_Guest") -> None:
         self._guests.discard(guest)

@@ -215,7 +215,7 @@ class LocalCluster:
             command: str = " ".join(process.cmdline())
         except psutil.Error:
             return False
-        return "ray" in command or str(self._folder) in command
+        return command.startswith("ray") or str(self._folder) in command
 
     def _start(self) -> None:
         set_environment()

@@ -77,7 +77,7 @@ def with_hash(config: Config) -> Config:
 
 
 def least_cpus(config: Config) -> float:
-    """CPUs that the first replica of every deployment needs together."""
+    """CPUs that the smallest number of replicas of every deployment needs together."""
     total: float = sum(
         float(deployment["ray_actor_options"]["num_cpus"])
         * deployment.get(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RequestCancelledError
 
 from serve_app import caller
@@ -223,6 +223,12 @@ async def test_a_full_replica_is_said_to_be_full(backend: Backend) -> None:
     full = BackPressureError(num_queued_requests=5, max_queued_requests=5)
     with pytest.raises(BackendError):
         await backend.caller(Handle([], full))(CALL, never())
+
+
+async def test_of_a_failure_by_the_handle_no_traceback_is_told(backend: Backend) -> None:
+    fault = RayTaskError("infer", "Traceback: File /a/path.py", RuntimeError("no such model"))
+    with pytest.raises(BackendError, match="^no such model$"):
+        await backend.caller(Handle([], fault.as_instanceof_cause()))(CALL, never())
 
 
 async def test_what_nobody_waits_for_is_not_called_again(backend: Backend) -> None:

@@ -253,6 +253,16 @@ async def test_a_replica_ends_when_its_clients_have_their_answers(links: Links) 
     assert links.least_busy() is None
 
 
+async def test_an_ingress_that_knocked_before_and_comes_in_after_is_told_too() -> None:
+    replica = await Replica().open()
+    _, host, port, token = replica.address
+    reader, writer = await asyncio.open_connection(host, port)
+    await asyncio.wait_for(replica.door.close(), 10)
+    writer.write(msgpack.packb(token))
+    assert await asyncio.wait_for(reader.read(100), 10) == msgpack.packb([None])
+    writer.close()
+
+
 async def test_an_ingress_that_goes_does_not_keep_a_replica(links: Links) -> None:
     replica = await Replica().open()
     link = await reach(links, replica)

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serve_app import shedding
+from serve_app.api import shedding
 from serve_app.api.client import Client
 from serve_app.api.errors import (
     MODEL_FAILED,

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serve_app.api import cluster, document, health, huggingface, infer, open_inference, stream
-from serve_app.api.error_responses import as_error, as_problem
+from serve_app.api.error_responses import error_response, problem_response
 from serve_app.api.errors import (
     INTERNAL,
     METHOD,
@@ -77,7 +77,7 @@ def _handle_errors(app: FastAPI, gateway: Gateway) -> None:
     def render(request: Request, error: ProblemError) -> Response:
         path = request.scope["path"]
         plain = huggingface.owns(gateway, path) or open_inference.owns(path)
-        return (as_error if plain else as_problem)(error)
+        return (error_response if plain else problem_response)(error)
 
     async def problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, ProblemError)

@@ -7,13 +7,13 @@ from serve_app.api import errors
 from serve_app.api.errors import MEDIA_TYPE, ProblemError
 
 
-def as_problem(error: ProblemError) -> Response:
+def problem_response(error: ProblemError) -> Response:
     """Of the service's own routes."""
     body = orjson.dumps(errors.as_problem(error))
     return Response(body, error.kind.status, headers=error.headers, media_type=MEDIA_TYPE)
 
 
-def as_error(error: ProblemError) -> Response:
+def error_response(error: ProblemError) -> Response:
     """Of the protocols."""
     body = orjson.dumps(errors.as_error(error))
     return Response(body, error.kind.status, headers=error.headers, media_type="application/json")

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from serve_app.api.errors import NOT_READY_RETRY_S
 from serve_app.api.gateway import Gateway
 from serve_app.api.guard import needs
 from serve_app.api.health_schemas import Health, Info, Ready, Unready
@@ -66,7 +67,7 @@ def router(gateway: Gateway) -> APIRouter:
         return JSONResponse(
             {"status": "unavailable", "detail": " ".join(faults), **said},
             503,
-            headers={"Retry-After": "5"},
+            headers={"Retry-After": str(NOT_READY_RETRY_S)},
         )
 
     @routes.get(

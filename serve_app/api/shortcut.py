@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serve_app.api.error_responses import as_problem
+from serve_app.api.error_responses import problem_response
 from serve_app.api.errors import INTERNAL, ProblemError
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -41,8 +41,10 @@ class Shortcut:
         try:
             response = await self._endpoints[scope["path"]](Request(scope, receive))
         except ProblemError as problem:
-            response = as_problem(problem)
+            response = problem_response(problem)
         except Exception:
             logger.exception("%s failed", scope["path"])
-            response = as_problem(ProblemError(INTERNAL, "The service failed on this request."))
+            response = problem_response(
+                ProblemError(INTERNAL, "The service failed on this request.")
+            )
         await response(scope, receive, send)

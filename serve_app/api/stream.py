@@ -28,8 +28,8 @@ from serve_app.api.errors import (
     OVERLOADED,
     TIMED_OUT,
     TOO_LARGE,
-    Kind,
     ProblemError,
+    as_problem,
     status_of,
 )
 from serve_app.api.gateway import Gateway
@@ -228,18 +228,21 @@ class _Stream(Response):
                         {"type": "http.response.body", "body": piece.lines, "more_body": True}
                     )
         except ProblemError as problem:
-            error = _error(problem.kind, problem.detail)
+            error = as_problem(problem)
             if "Retry-After" in problem.headers:
                 error["retry_after"] = int(problem.headers["Retry-After"])
         except SpoolFullError:
             limit = self._gateway.settings.max_spool_bytes
-            error = _error(
-                TOO_LARGE,
-                f"More than {limit} bytes wait for the model; read the answers while you send,"
-                " or send less at a time and go on with ?offset=.",
+            error = as_problem(
+                ProblemError(
+                    TOO_LARGE,
+                    f"More than {limit} bytes wait for the model; read the answers while you send,"
+                    " or send less at a time and go on with ?offset=.",
+                )
             )
         except OSError as fault:
-            error = _error(OVERLOADED, f"The upload could not be kept: {fault.strerror}.")
+            detail = f"The upload could not be kept: {fault.strerror}."
+            error = as_problem(ProblemError(OVERLOADED, detail))
         seconds = time.perf_counter() - start
         summary = {
             "rows": self._rows,
@@ -396,7 +399,3 @@ class _Stream(Response):
                     raise
                 await asyncio.sleep(pause)
                 pause = min(1.0, pause * 2)
-
-
-def _error(kind: Kind, detail: str) -> dict[str, Any]:
-    return {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": detail}

@@ -24,14 +24,7 @@ class OnnxBackend:
     def __init__(self, artifacts: Artifacts, threads: int, precision: Precision) -> None:
         self.threads = threads
         self.precision: str = precision
-        self._session = ort.InferenceSession(
-            artifacts.onnx(precision),
-            session_options(threads),
-            providers=["CPUExecutionProvider"],
-            # At load ONNX Runtime would fuse Add + LayerNormalization into an operator that is
-            # several times slower on the CPU.
-            disabled_optimizers=["SkipLayerNormFusion"],
-        )
+        self._session = open_session(artifacts.onnx(precision), threads)
         self._inputs = {node.name for node in self._session.get_inputs()}
         config = json.loads((artifacts.torch / "config.json").read_text(encoding="utf-8"))
         self._tokenizer = Tokenizer(
@@ -49,11 +42,23 @@ class OnnxBackend:
         return np.asarray(self._session.run(["logits"], feed)[0], dtype=np.float32)
 
 
-def session_options(threads: int) -> ort.SessionOptions:
-    """ONNX Runtime's options for a replica that shares its machine with others."""
+def open_session(model: str, threads: int) -> ort.InferenceSession:
+    """A graph on the CPU, for a replica that shares its machine with others.
+
+    Args:
+        model: path of the file.
+        threads: of one call.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # A spinning thread takes the core that the neighbour's model needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
+    return ort.InferenceSession(
+        model,
+        options,
+        providers=["CPUExecutionProvider"],
+        # At load ONNX Runtime would fuse Add + LayerNormalization into an operator that is
+        # several times slower on the CPU.
+        disabled_optimizers=["SkipLayerNormFusion"],
+    )

@@ -21,6 +21,7 @@ from serve_app.engine.artifacts import (
     Precision,
     sha256,
 )
+from serve_app.engine.certificate import BATCH_BOUND
 from serve_app.engine.loading import BACKENDS, load
 from serve_app.jobs import candidates, classifier, verify
 from serve_app.jobs.errors import PrepareError, one_line, out_of_space
@@ -135,7 +136,7 @@ def _reference(
     if not np.isfinite(reference).all():
         raise PrepareError(f"{where} answers with what is no number: its weights are damaged")
     drift = float(np.abs(alone - strangers).max())
-    if drift > verify.DRIFT:
+    if drift > BATCH_BOUND:
         raise PrepareError(
             f"{where} answers by {drift:.1g} otherwise where its text is padded to the length of"
             " others: it cannot be served in batches"

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import onnx
 
+from serve_app.engine.certificate import FP32_BOUND
 from serve_app.jobs import export, quantize
 from serve_app.jobs.classifier import Classifier
 from serve_app.jobs.errors import PrepareError, one_line, out_of_space
-from serve_app.jobs.verify import PARITY, Verdict
+from serve_app.jobs.verify import Verdict
 
 Judge = Callable[[Path], Verdict]
 
@@ -60,11 +61,12 @@ def first_that_agrees(
             notes.append(f"A graph does not run: {one_line(error)}.")
             continue
         difference = verdict.measured.max_difference
-        if difference <= PARITY:
+        if difference <= FP32_BOUND:
             return graph, verdict, notes
         notes.append(f"A graph differs from torch by {difference:.1g}, the next one is taken.")
     raise PrepareError(
-        f"the ONNX model differs from torch by {difference:.1g} in a probability (at most {PARITY})"
+        f"the ONNX model differs from torch by {difference:.1g} in a probability (at most"
+        f" {FP32_BOUND})"
     )
 
 

@@ -33,7 +33,11 @@ CODE = (
     "jobs/texts.py",
     "jobs/verify.py",
     "engine/artifacts.py",
+    "engine/certificate.py",
+    "engine/onnx_backend.py",
     "engine/postprocess.py",
+    "engine/tokenizer.py",
+    "engine/torch_backend.py",
 )
 """The files of this package that do."""
 

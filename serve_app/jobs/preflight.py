@@ -24,7 +24,7 @@ def check(ports: Mapping[str, tuple[str, int]], cpus_needed: float, cpus: int) -
 
     Args:
         ports: what each is for -> (host, port).
-        cpus_needed: of the first replica of every deployment.
+        cpus_needed: of the smallest number of replicas of every deployment.
         cpus: that Ray may reserve.
 
     Returns:

@@ -75,7 +75,7 @@ def _serve(
     try:
         with LocalCluster(
             config,
-            {**_own_environment(), "SENTIMENT_MODEL": str(folder)},
+            {"SENTIMENT_MODEL": str(folder)},
             dashboard_port=options.dashboard_port,
             logs=True,
         ) as cluster:
@@ -186,10 +186,6 @@ def _instead(url: str) -> str | None:
             return error.read().decode(errors="replace")
     except (OSError, HTTPException) as error:
         return str(error) or type(error).__name__
-
-
-def _own_environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key.startswith("SENTIMENT_")}
 
 
 def _reachable(host: str) -> str:

@@ -122,7 +122,7 @@ def identify_folder(folder: Path) -> LocalSource:
     """
     try:
         names = needed((path.name for path in folder.iterdir() if path.is_file()), str(folder))
-        refuse_other_tasks(read_config(folder / CONFIG, str(folder)), str(folder))
+        refuse_other_tasks(read_json(folder / CONFIG, str(folder)), str(folder))
         for index in [name for name in names if name.endswith(".index.json")]:
             names += shards(folder / index, str(folder))
         digest = hashlib.sha256()
@@ -169,7 +169,7 @@ def shards(index: Path, where: str) -> list[str]:
     Raises:
         PrepareError: it is no index, or names a file outside its folder.
     """
-    found = _read_json(index, where)
+    found = read_json(index, where)
     named = found.get("weight_map")
     names = sorted({str(name) for name in named.values()}) if isinstance(named, dict) else []
     if not names or any(Path(name).name != name for name in names):
@@ -177,16 +177,12 @@ def shards(index: Path, where: str) -> list[str]:
     return names
 
 
-def read_config(path: Path, where: str) -> dict[str, Any]:
-    """A model's config.
+def read_json(path: Path, where: str) -> dict[str, Any]:
+    """A file of a model that holds a JSON object.
 
     Raises:
-        PrepareError: it is no JSON object.
+        PrepareError: it does not.
     """
-    return _read_json(path, where)
-
-
-def _read_json(path: Path, where: str) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from serve_app.engine.artifacts import Measured, ProblemType
+from serve_app.engine.certificate import BATCH_BOUND
+from serve_app.engine.onnx_backend import open_session
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, Logits, apply, flipped, flips, margins
 
 Probabilities = npt.NDArray[np.float64]
@@ -16,10 +18,6 @@ Feed = dict[str, npt.NDArray[np.int64]]
 Run = Callable[[Feed], Logits]
 Plan = list[list[int]]
 
-PARITY = 1e-4
-"""Largest |Δp| of an fp32 graph against torch."""
-DRIFT = 1e-3
-"""Largest |Δp| of a text between two ways of batching it."""
 FLIPS = 0.01
 """Largest share of texts whose label int8 may change."""
 HEADROOM = 1.5
@@ -102,9 +100,10 @@ class Verdict:
                 f"its label differs from torch on {found.flips} of {found.texts} texts"
                 f" ({share:.1%}, at most {FLIPS:.0%})"
             )
-        if found.batch_drift > DRIFT:
+        if found.batch_drift > BATCH_BOUND:
             faults.append(
-                f"a probability moves by {found.batch_drift:.1g} with the batch (at most {DRIFT})"
+                f"a probability moves by {found.batch_drift:.1g} with the batch (at most"
+                f" {BATCH_BOUND})"
             )
         return faults
 
@@ -236,19 +235,7 @@ def onnx_run(model: str, threads: int) -> Run:
         model: path of the file.
         threads: of one call.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    # threads that spin while they wait starve each other where the cores are shared
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(
-        model,
-        options,
-        providers=["CPUExecutionProvider"],
-        disabled_optimizers=["SkipLayerNormFusion"],
-    )
+    session = open_session(model, threads)
     takes = {value.name for value in session.get_inputs()}
 
     def run(feed: Feed) -> Logits:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from serve_app import shedding
+from serve_app.api import shedding
 from serve_app.telemetry import INFERENCE, QUEUE, REFUSED, REQUESTS, SHADOWED, TEXTS, TOKENIZE
 from tests.api.asking import client
 from tests.api.world import World

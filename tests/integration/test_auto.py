@@ -1,8 +1,5 @@
 """`auto` over the real twins."""
 
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
 import psutil
 import pytest
 
@@ -36,24 +33,3 @@ def test_killing_every_replica_of_a_backend_fails_no_auto_request(
         count = len(statuses)
         until(lambda: len(statuses) > count + 20)
     assert set(statuses) == {200}
-
-
-def test_no_label_of_sst2_dev_differs_from_torch(service: Service, data: Path) -> None:
-    lines = (data / "sst2" / "dev.tsv").read_text(encoding="utf-8").splitlines()[1:]
-    texts = [line.split("\t")[0] for line in lines]
-    pieces = [texts[at : at + 109] for at in range(0, len(texts), 109)]
-
-    def labels(backend: str, piece: list[str]) -> list[str]:
-        answer = service.post(f"/{backend}/infer", {"input": piece})
-        return [item["label"] for item in answer.json()]
-
-    with ThreadPoolExecutor(4) as pool:
-        auto = list(pool.map(lambda piece: labels("auto", piece), pieces))
-        torch = list(pool.map(lambda piece: labels("transformers", piece), pieces))
-    different = [
-        text
-        for piece, one, other in zip(pieces, auto, torch, strict=True)
-        for text, a, b in zip(piece, one, other, strict=True)
-        if a != b
-    ]
-    assert not different

@@ -114,16 +114,13 @@ REFUSED = [
 ]
 
 
-@both
 @pytest.mark.parametrize(
     ("body", "status", "field"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
 )
 def test_bad_input_is_refused_with_its_reason(
-    service: Service, backend: str, body: bytes, status: int, field: str | None
+    service: Service, body: bytes, status: int, field: str | None
 ) -> None:
-    answer = service.post(
-        f"/{backend}/infer", data=body, headers={"Content-Type": "application/json"}
-    )
+    answer = service.post("/onnx/infer", data=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem = answer.json()
@@ -131,7 +128,7 @@ def test_bad_input_is_refused_with_its_reason(
     assert problem["title"]
     assert problem["detail"].endswith(".")
     assert problem.get("field") == field
-    assert service.post(f"/{backend}/infer", {"input": GOOD}).status_code == 200
+    assert service.post("/onnx/infer", {"input": GOOD}).status_code == 200
 
 
 TAKEN = {
@@ -228,7 +225,7 @@ def test_an_answer_does_not_move_with_its_company(service: Service) -> None:
     assert max(scores) - min(scores) <= 1e-3
 
 
-def test_on_sst2_dev_torch_is_the_pipeline_and_onnx_is_torch(
+def test_on_sst2_dev_torch_is_the_pipeline_and_onnx_and_auto_are_torch(
     service: Service, prepared: Path, data: Path
 ) -> None:
     """text-embeddings-inference#605: a server's scores may not differ from transformers'."""
@@ -245,10 +242,11 @@ def test_on_sst2_dev_torch_is_the_pipeline_and_onnx_is_torch(
             for item in service.post(f"/{backend}/infer", {"input": piece}).json()
         ]
 
-    torch, onnx = ask("transformers"), ask("onnx")
+    torch, onnx, auto = ask("transformers"), ask("onnx"), ask("auto")
     assert [item["label"] for item in torch] == [item["label"] for item in reference]
     assert [item["score"] for item in torch] == pytest.approx(
         [item["score"] for item in reference], abs=1e-5
     )
     flips = sum(a["label"] != b["label"] for a, b in zip(torch, onnx, strict=True))
     assert flips <= len(texts) * 0.01
+    assert [item["label"] for item in auto] == [item["label"] for item in torch]

@@ -46,34 +46,23 @@ def load(service: Service | Beside, backend: str, clients: int) -> Iterator[list
             job.result()
 
 
-def test_load_on_one_backend_scales_that_one_alone_and_back(service: Service) -> None:
-    until(lambda: running("OnnxClassifier") == 1 and running("TorchClassifier") == 1)
-    torch_seen = set()
-    with load(service, "onnx", 16) as statuses:
-
-        def scaled() -> bool:
-            torch_seen.add(running("TorchClassifier"))
-            return running("OnnxClassifier") == 2
-
-        until(scaled, 90)
-        count = len(statuses)
-        until(lambda: len(statuses) > count + 50)
-    until(lambda: running("OnnxClassifier") == 1, 90)
-    torch_seen.add(running("TorchClassifier"))
-    assert torch_seen == {1}
-    assert set(statuses) == {200}
-
-
 def gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "hangs"])
 def test_a_replica_that(service: Service, fault: signal.Signals) -> None:
-    """It is replaced, and what it had in hand is answered by another one."""
-    until(lambda: running("OnnxClassifier") == 1)
+    """It is replaced, and what it had in hand is answered by another one; load on one backend
+    scales that one alone, and back."""
+    torch = set()
+
+    def onnx_has(replicas: int) -> bool:
+        torch.add(running("TorchClassifier"))
+        return running("OnnxClassifier") == replicas
+
+    until(lambda: onnx_has(1))
     with load(service, "onnx", 16) as statuses:
-        until(lambda: running("OnnxClassifier") == 2, 90)
+        until(lambda: onnx_has(2), 90)
         # Serve's own list: a process that is just ending is in nobody's care, and stays if stopped.
         states = service.replicas("OnnxClassifier")
         ill = psutil.Process(next(pid for pid, state in states.items() if state == "RUNNING"))
@@ -82,8 +71,9 @@ def test_a_replica_that(service: Service, fault: signal.Signals) -> None:
         until(lambda: len(statuses) > count + 100)
         until(lambda: ill.pid not in service.replicas("OnnxClassifier"), 90)
         until(lambda: gone(ill))
-        until(lambda: running("OnnxClassifier") == 2, 90)
+        until(lambda: onnx_has(2), 90)
         count = len(statuses)
         until(lambda: len(statuses) > count + 100)
     assert set(statuses) == {200}
-    until(lambda: running("OnnxClassifier") == 1, 90)
+    until(lambda: onnx_has(1), 90)
+    assert torch == {1}

@@ -68,22 +68,6 @@ def test_a_client_that_sends_everything_before_it_reads_does_not_deadlock(
     assert json.loads(answer.text.splitlines()[-1])["summary"]["rows"] == count
 
 
-def waiting(service: Service) -> int:
-    answer = service.get("/cluster")
-    if not answer.ok:  # a busy machine's; the next look tells
-        return -1
-    state = answer.json()["deployments"]["onnx"]
-    return int(state["waiting_texts"]) + int(state["ongoing_requests"])
-
-
-def test_a_client_that_hangs_up_stops_the_work(service: Service) -> None:
-    with requests.post(
-        service.url + "/onnx/stream", data=body(60_000), headers=NDJSON, stream=True, timeout=60
-    ) as answer:
-        next(answer.iter_lines())
-    until(lambda: waiting(service) == 0, 25)  # to answer all would take a minute and more
-
-
 def in_hand(service: Service) -> int:
     answer = service.get("/cluster")
     replicas = answer.json()["deployments"]["transformers"]["replicas"] if answer.ok else []

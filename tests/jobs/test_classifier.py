@@ -170,15 +170,10 @@ def test_a_tokenizer_that_pads_nothing_is_refused(tmp_path: Path) -> None:
         load(folder, "unpadded")
 
 
-def changed(folder: Path, name: str, **changes: Any) -> None:
-    path = folder / name
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_a_long_text_loses_the_side_that_the_model_says(tmp_path: Path, side: str) -> None:
     folder = tiny.make(tmp_path / "model")
-    changed(folder, "tokenizer_config.json", truncation_side=side)
+    tiny.changed(folder, "tokenizer_config.json", truncation_side=side)
     loaded = load(folder, side)
     write(loaded, tmp_path / "written")
     text = "the film was bad " * 50 + "good and great"
@@ -189,7 +184,7 @@ def test_a_long_text_loses_the_side_that_the_model_says(tmp_path: Path, side: st
 
 def test_classes_that_are_not_numbered_from_0_are_refused(tmp_path: Path) -> None:
     folder = tiny.make(tmp_path / "model")
-    changed(folder, "config.json", id2label={"1": "bad", "2": "good"}, label2id={})
+    tiny.changed(folder, "config.json", id2label={"1": "bad", "2": "good"}, label2id={})
     with pytest.raises(PrepareError, match="numbers its classes 1, 2, not from 0 on"):
         load(folder, "model")
 
@@ -200,7 +195,7 @@ def test_a_tokenizer_runs_no_code_whoever_says_yes(
     folder = tiny.make(tmp_path / "model")
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     auto = {"AutoTokenizer": [None, "evil.EvilTokenizer"]}
-    changed(folder, "tokenizer_config.json", tokenizer_class="EvilTokenizer", auto_map=auto)
+    tiny.changed(folder, "tokenizer_config.json", tokenizer_class="EvilTokenizer", auto_map=auto)
     monkeypatch.setattr("builtins.input", lambda *_: "y")
     with pytest.raises(PrepareError):
         load(folder, "model")

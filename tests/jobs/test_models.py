@@ -1,6 +1,5 @@
 """Models that are unlike BERT: each is served as transformers' pipeline answers, or refused."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +51,6 @@ def decoder(folder: Path, names: list[str], **changes: Any) -> Path:
     return folder
 
 
-def changed(folder: Path, name: str, **changes: Any) -> None:
-    path = folder / name
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
 def answers_like_the_pipeline(model: Path, prepared: Path) -> None:
     """Both backends, each text alone and all in a batch."""
     pipeline = transformers.pipeline("text-classification", model=str(model))
@@ -84,7 +78,7 @@ def test_a_decoder_is_served(tmp_path: Path) -> None:
 
 def test_special_tokens_in_a_text_are_what_the_tokenizer_says(tmp_path: Path) -> None:
     model = tiny.make(tmp_path / "model")
-    changed(model, "tokenizer_config.json", split_special_tokens=True)
+    tiny.changed(model, "tokenizer_config.json", split_special_tokens=True)
     assert (
         main(["--model", str(model), "--output", str(tmp_path / "p"), "--precision", "fp32"]) == 0
     )
@@ -96,7 +90,7 @@ def test_the_tokenizers_padding_is_taken_where_the_model_has_none(
     tmp_path: Path, wrong: int | None
 ) -> None:
     model = tiny.make(tmp_path / "model")
-    changed(model, "config.json", pad_token_id=wrong)
+    tiny.changed(model, "config.json", pad_token_id=wrong)
     loaded = classifier.load(model, "model")
     assert loaded.pad == loaded.tokenizer.pad_token_id
     assert loaded.model.config.pad_token_id == loaded.pad

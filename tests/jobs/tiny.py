@@ -1,5 +1,6 @@
 """Tiny random classifiers of every family served, with tokenizers made on the spot."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,12 @@ def make(
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def changed(folder: Path, name: str, **changes: Any) -> None:
+    """Change fields of one of a model's JSON files."""
+    path = folder / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def make_tokenizer(family: str) -> Any:

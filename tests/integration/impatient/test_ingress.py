@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import requests
 
-from serve_app import shedding
+from serve_app.api import shedding
 from serve_app.api.errors import as_problem
 from tests.integration.beside import Beside
 from tests.integration.impatient.conftest import MAX_REQUESTS

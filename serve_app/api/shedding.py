@@ -91,7 +91,7 @@ def rules() -> str:
         f"{headers}"
     )
     return f"""\
-    # --- load shedding: serve_app/shedding.py
+    # --- load shedding: serve_app/api/shedding.py
     http-request del-header {SHED}
     acl own path {" ".join(f"{path}/infer" for path in paths)}
     acl hugging_face path {" ".join(paths)}

