@@ -227,7 +227,7 @@ async def test_a_full_replica_is_said_to_be_full(backend: Backend) -> None:
 
 async def test_of_a_failure_by_the_handle_no_traceback_is_told(backend: Backend) -> None:
     fault = RayTaskError("infer", "Traceback: File /a/path.py", RuntimeError("no such model"))
-    with pytest.raises(BackendError, match="^no such model$"):
+    with pytest.raises(BackendError, match=r"^no such model$"):
         await backend.caller(Handle([], fault.as_instanceof_cause()))(CALL, never())
 
 

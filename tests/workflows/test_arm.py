@@ -46,6 +46,7 @@ def installed() -> dict[str, str]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.system
 def test_every_package_has_a_wheel_for_arm64(tmp_path: Path) -> None:
     packages = installed()

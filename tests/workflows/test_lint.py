@@ -72,6 +72,7 @@ def checkov() -> Path:
     return program
 
 
+@pytest.mark.long
 @pytest.mark.system
 @pytest.mark.timeout(600)
 def test_checkov(checkov: Path, tmp_path: Path) -> None:
