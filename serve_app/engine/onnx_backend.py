@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -42,11 +43,10 @@ class OnnxBackend:
         return np.asarray(self._session.run(["logits"], feed)[0], dtype=np.float32)
 
 
-def open_session(model: str, threads: int) -> ort.InferenceSession:
+def open_session(model: Path, threads: int) -> ort.InferenceSession:
     """A graph on the CPU, for a replica that shares its machine with others.
 
     Args:
-        model: path of the file.
         threads: of one call.
     """
     options = ort.SessionOptions()

@@ -157,7 +157,7 @@ def _graphs(
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
 
     def judge(path: Path) -> Verdict:
-        run = verify.onnx_run(str(path), threads)
+        run = verify.onnx_run(path, threads)
         return verify.measure(run, reference, sample, loaded.problem_type)
 
     with steps.step("exporting and fusing it"):

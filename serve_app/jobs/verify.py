@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -228,11 +229,10 @@ def torch_run(model: Any) -> Run:
     return run
 
 
-def onnx_run(model: str, threads: int) -> Run:
+def onnx_run(model: Path, threads: int) -> Run:
     """Run an ONNX file on the CPU.
 
     Args:
-        model: path of the file.
         threads: of one call.
     """
     session = open_session(model, threads)

@@ -24,7 +24,7 @@ def judge(
     reference = verify.predict(run, sample, sample.sorted(), loaded.problem_type)
 
     def compare(path: Path) -> verify.Verdict:
-        run = verify.onnx_run(str(path), threads=1)
+        run = verify.onnx_run(path, threads=1)
         return verify.measure(run, reference, sample, loaded.problem_type)
 
     return reference, compare

@@ -57,6 +57,6 @@ def test_an_unfused_graph_keeps_its_answers(model: Path, tmp_path: Path) -> None
     for name, graph in (("plain", plain), ("narrowed", narrowed)):
         onnx.save(graph, str(tmp_path / name))
 
-    answers = [onnx_run(str(tmp_path / name), 1)(feed) for name in ("plain", "narrowed")]
+    answers = [onnx_run(tmp_path / name, 1)(feed) for name in ("plain", "narrowed")]
 
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)

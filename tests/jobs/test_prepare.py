@@ -168,7 +168,7 @@ def test_a_graph_that_disagrees_with_torch_is_never_written(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(candidates, "PARITY", 1e-12)
+    monkeypatch.setattr(candidates, "FP32_BOUND", 1e-12)
 
     assert prepare("--model", model, "--output", tmp_path / "out") == 1
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from serve_app.engine.certificate import BATCH_BOUND
 from serve_app.engine.postprocess import apply
 from serve_app.jobs import classifier
 from serve_app.jobs.candidates import export_and_fuse
@@ -23,7 +24,7 @@ from serve_app.jobs.quantize import (
     quantize_weights,
 )
 from serve_app.jobs.texts import fixed_texts
-from serve_app.jobs.verify import DRIFT, Run, Sample, onnx_run, tokenize
+from serve_app.jobs.verify import Run, Sample, onnx_run, tokenize
 
 Floats = npt.NDArray[np.float32]
 
@@ -218,9 +219,7 @@ def int8(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Sa
     path = tmp_path_factory.mktemp("int8") / "int8.onnx"
     onnx.save(quantize(fused[0]).model, str(path))
     texts = fixed_texts()
-    return onnx_run(str(path), threads=1), tokenize(
-        loaded.tokenizer, texts, len(texts), [], loaded.pad
-    )
+    return onnx_run(path, threads=1), tokenize(loaded.tokenizer, texts, len(texts), [], loaded.pad)
 
 
 @given(data=st.data())
@@ -237,7 +236,7 @@ def test_a_text_has_one_answer_in_any_company(
     alone = apply(call(sample.feed([number])), "softmax")[0]
     among = apply(call(sample.feed(batch)), "softmax")[place]
 
-    assert np.abs(alone - among).max() <= DRIFT
+    assert np.abs(alone - among).max() <= BATCH_BOUND
     assert np.abs(alone - among).max() <= 1e-5  # what it is in truth: the order of float sums
 
 
