@@ -114,7 +114,7 @@ class Client:
             body = None
         backends = body.get("backends") if isinstance(body, dict) else None
         missing = (
-            tuple(name for name, state in backends.items() if not wire.is_ready(state))
+            tuple(name for name, state in backends.items() if state != "ready")
             if isinstance(backends, dict)
             else ()
         )

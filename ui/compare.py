@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -161,14 +161,5 @@ def completed(answer: Answer, labels: Sequence[str], *, exclusive: bool) -> Answ
     if answer.complete or not exclusive or len(labels) != 2 or answer.best.label not in labels:
         return answer
     other = labels[1 - labels.index(answer.best.label)]
-    return Answer(
-        backend=answer.backend,
-        scores=(answer.best, Score(other, 1 - answer.best.score)),
-        complete=True,
-        round_trip=answer.round_trip,
-        timing=answer.timing,
-        batch_size=answer.batch_size,
-        model=answer.model,
-        request_id=answer.request_id,
-        truncated=answer.truncated,
-    )
+    scores = (answer.best, Score(other, 1 - answer.best.score))
+    return replace(answer, scores=scores, complete=True)

@@ -1,6 +1,5 @@
 """What can go wrong between the page and the service, each as a sentence and what to do."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -151,7 +150,7 @@ def _told(response: Response) -> tuple[str | None, str | None]:
     """Find the sentence and the field in problem+json, or in the protocols' `error`."""
     try:
         body = response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError, ValueError):
+    except ValueError:
         return None, None
     if not isinstance(body, dict):
         return None, None

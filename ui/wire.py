@@ -10,15 +10,7 @@ from pydantic import BaseModel, ValidationError
 from ui.answers import Answer, Backend, Score, Scored, Summary, Timing
 from ui.errors import ServiceError, from_problem
 
-_READY_WORDS = (True, "ok", "ready", "healthy", "running")
-
 M = TypeVar("M", bound=BaseModel)
-
-
-def is_ready(state: object) -> bool:
-    if isinstance(state, Mapping):
-        state = state.get("ready", state.get("status"))
-    return state in _READY_WORDS
 
 
 def body(response: requests.Response) -> Any:

@@ -102,7 +102,7 @@ class StandIn:
         self.cluster = cluster()
         self.ready: tuple[int, dict[str, Any]] = (
             200,
-            {"status": "ok", "backends": {"transformers": "ready", "onnx": "ready"}},
+            {"status": "ready", "backends": {"transformers": "ready", "onnx": "ready"}},
         )
         self.break_after: int | None = None
         """A stream ends in the middle of a line after so many rows, once."""

@@ -194,10 +194,8 @@ def test_ready_names_the_backend_that_is_missing(client: Client, stand_in: Stand
     assert client.ready().ready
     stand_in.ready = (
         503,
-        {"status": "starting", "backends": {"transformers": True, "onnx": False}},
+        {"status": "unavailable", "backends": {"transformers": "ready", "onnx": "unavailable"}},
     )
-    assert client.ready().missing == ("onnx",)
-    stand_in.ready = (503, {"backends": {"onnx": {"ready": False}, "transformers": "ready"}})
     assert client.ready().missing == ("onnx",)
     stand_in.refuse["/ready"] = Refusal(503, b"no json")
     assert not client.ready().ready
@@ -209,7 +207,7 @@ def test_a_service_in_the_middle_of_starting_is_told_from_a_broken_one(
 ) -> None:
     error = errors.ServiceError(status=status)
     assert client.diagnose(error) is error
-    stand_in.ready = (503, {"backends": {"onnx": "starting"}})
+    stand_in.ready = (503, {"backends": {"onnx": "unavailable"}})
     found = client.diagnose(error)
     assert isinstance(found, errors.StartingError)
     assert "onnx" in found.sentence

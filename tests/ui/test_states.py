@@ -36,7 +36,7 @@ def test_the_service_is_starting(
     open_page: Open, stand_in: StandIn, view: str, status: int
 ) -> None:
     stand_in.refuse["/info"] = Refusal(status)
-    stand_in.ready = (503, {"backends": {"transformers": "ready", "onnx": "starting"}})
+    stand_in.ready = (503, {"backends": {"transformers": "ready", "onnx": "unavailable"}})
     words = read(open_page(view))
     assert "The service is starting: onnx is not ready yet." in words
     assert "looks again by itself" in words
@@ -47,7 +47,7 @@ def test_what_is_shown_once_does_not_promise_to_look_again(
 ) -> None:
     app = open_page()
     stand_in.refuse["/onnx"] = Refusal(503)
-    stand_in.ready = (503, {"backends": {"transformers": True, "onnx": False}})
+    stand_in.ready = (503, {"backends": {"transformers": "ready", "onnx": "unavailable"}})
     assert "looks again by itself" not in read(compare(app, "A good day"))
 
 
@@ -65,7 +65,7 @@ def test_a_service_whose_backends_all_answer_is_not_starting(
 def test_one_backend_is_still_starting(open_page: Open, stand_in: StandIn) -> None:
     app = open_page()
     stand_in.refuse["/onnx"] = Refusal(503, {"detail": "no replica"}, {"Retry-After": "3"})
-    stand_in.ready = (503, {"backends": {"transformers": True, "onnx": False}})
+    stand_in.ready = (503, {"backends": {"transformers": "ready", "onnx": "unavailable"}})
     words = read(compare(app, "A good day"))
     assert "The service is starting: onnx is not ready yet." in words
     assert "Server time: 7.5 ms" in words, "the other backend's answer is shown"
