@@ -39,7 +39,7 @@ class Timing:
                     parts[match[1]] = float(match[2])
                 except ValueError:
                     continue
-        if not parts:
+        if not parts.keys() & {"queue", "tokenize", "inference", "total"}:  # a proxy's alone
             return None
         return cls(
             queue=parts.get("queue", 0.0),
@@ -80,6 +80,11 @@ class Answer:
     @property
     def best(self) -> Score:
         return self.scores[0]
+
+    @property
+    def over_half(self) -> set[str]:
+        """The labels of a model that gives several at once."""
+        return {s.label for s in self.scores if s.score > 0.5}
 
     def score_of(self, label: str) -> float | None:
         return next((s.score for s in self.scores if s.label == label), None)

@@ -9,6 +9,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))
 import streamlit as st
 
 from ui import frame, login
+from ui.work import Work
 
 st.set_page_config(
     page_title="Sentiment: PyTorch beside ONNX",
@@ -18,6 +19,17 @@ st.set_page_config(
 
 settings = frame.settings()
 login.required(settings)
+
+
+@st.fragment(run_every=60)
+def _still_here() -> None:
+    """Work that was begun on one page goes on while its visitor looks at another."""
+    for work in (st.session_state.get("load"), st.session_state.get("scoring")):
+        if work is not None:
+            (work if isinstance(work, Work) else work.run).watch()
+
+
+_still_here()
 
 st.navigation(
     [

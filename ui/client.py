@@ -82,7 +82,9 @@ class Client:
             try:
                 response, round_trip = self._call("POST", f"/{backend}", json=body)
             except NotThereError:
+                found = self.infer(backend, text)  # raises where all of the service is not there
                 self._best_only_until = time.monotonic() + _LOOK_AGAIN_S
+                return found
             else:
                 rows = wire.body(response)
                 first = rows[0] if isinstance(rows, list) and rows else None

@@ -68,6 +68,8 @@ class Comparison:
     took: float = 0.0
     """Milliseconds until the last answer was there."""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    exclusive: bool = True
+    """Whether a text has one label; else those over one half are its labels."""
 
     @property
     def both(self) -> tuple[Answer, Answer] | None:
@@ -78,7 +80,13 @@ class Comparison:
 
     @property
     def agree(self) -> bool | None:
-        return None if self.both is None else self.both[0].best.label == self.both[1].best.label
+        """Whether both gave the same label, or the same labels."""
+        if self.both is None:
+            return None
+        one, other = self.both
+        if self.exclusive or not (one.complete and other.complete):
+            return one.best.label == other.best.label
+        return one.over_half == other.over_half
 
     @property
     def score_difference(self) -> float | None:
@@ -136,6 +144,7 @@ def ask(client: Client, text: str, info: Info) -> Comparison:
     """Ask both backends at the same time."""
     labels = info.model.labels
     exclusive = info.model.problem_type == "single_label_classification"
+    several = info.model.problem_type == "multi_label_classification"
 
     def classify(backend: Backend) -> Answer | ServiceError:
         try:
@@ -153,7 +162,7 @@ def ask(client: Client, text: str, info: Info) -> Comparison:
             errors[backend] = client.diagnose(answer)
         else:
             answers[backend] = completed(answer, labels, exclusive=exclusive)
-    return Comparison(text, answers, errors, took)
+    return Comparison(text, answers, errors, took, exclusive=not several)
 
 
 def completed(answer: Answer, labels: Sequence[str], *, exclusive: bool) -> Answer:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -28,6 +28,9 @@ MIME: dict[Format, str] = {
 UNPACKED_LIMIT = 200_000_000
 """Bytes a Parquet file may hold unpacked: small files can hold very much, and the page has a
 gigabyte for all who use it."""
+
+MOST_COLUMNS = 1_000
+"""Rows that each have other columns make a table that grows with their square."""
 
 _TEXT_NAMES = ("text", "input", "sentence", "review", "content", "comment", "body", "message")
 _LABEL_NAMES = ("label", "sentiment", "class", "target", "category", "y")
@@ -61,21 +64,29 @@ def read(name: str, content: bytes, max_rows: int) -> pd.DataFrame:
     if len(frame) > max_rows:
         raise FileError(f"The file has more than {max_rows:,} rows.")
     frame.columns = [str(column) for column in frame.columns]
+    if not frame.columns.is_unique:
+        raise FileError("The file has several columns of one name; rename them.")
     return frame
 
 
+def _check_width(columns: int) -> None:
+    if columns > MOST_COLUMNS:
+        raise FileError(f"The file has more than {MOST_COLUMNS:,} columns.")
+
+
 def _separated(kind: Format, content: bytes, max_rows: int) -> pd.DataFrame:
+    options: dict[str, Any] = {
+        "sep": "\t" if kind == "tsv" else separator(content),
+        # A TSV has no quoting: a quotation mark in it is a quotation mark.
+        "quoting": 3 if kind == "tsv" else 0,
+        "dtype": str,
+        "keep_default_na": False,
+        "encoding": "utf-8-sig",
+    }
     try:
-        frame = pd.read_csv(
-            io.BytesIO(content),
-            sep="\t" if kind == "tsv" else separator(content),
-            # A TSV has no quoting: a quotation mark in it is a quotation mark.
-            quoting=3 if kind == "tsv" else 0,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            nrows=max_rows + 1,
-        )
+        header: pd.DataFrame = pd.read_csv(io.BytesIO(content), nrows=0, **options)
+        _check_width(len(header.columns))
+        frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), nrows=max_rows + 1, **options)
     except pd.errors.EmptyDataError as error:
         raise FileError("The file is empty.") from error
     except pd.errors.ParserError as error:
@@ -97,6 +108,7 @@ def separator(content: bytes) -> str:
 
 def _ndjson(content: bytes, max_rows: int) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
+    names: set[str] = set()
     for number, line in enumerate(content.decode("utf-8-sig").split("\n"), start=1):
         if not line.strip():
             continue
@@ -106,6 +118,8 @@ def _ndjson(content: bytes, max_rows: int) -> pd.DataFrame:
             raise FileError(f"Line {number} is no JSON.") from error
         if not isinstance(row, dict):
             raise FileError(f"Line {number} is no JSON object.")
+        names.update(row)
+        _check_width(len(names))
         rows.append(_whole(row) if "\\ud" in line.casefold() else row)
         if len(rows) > max_rows:
             break
@@ -125,6 +139,7 @@ def _parquet(content: bytes, max_rows: int) -> pd.DataFrame:
         file = pq.ParquetFile(io.BytesIO(content))
         if file.metadata.num_rows > max_rows:
             raise FileError(f"The file has more than {max_rows:,} rows.")
+        _check_width(len(file.schema_arrow.names))
         batches: list[pa.RecordBatch] = []
         left = UNPACKED_LIMIT
         for batch in file.iter_batches(batch_size=1000):
@@ -141,7 +156,7 @@ def _parquet(content: bytes, max_rows: int) -> pd.DataFrame:
         # An index that has a name is a column like the others, and one without says nothing.
         named = [n for n in frame.index.names if n is not None and n not in frame.columns]
         return (frame.reset_index(level=named) if named else frame).reset_index(drop=True)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise FileError("The file does not read as Parquet.") from error
 
 
@@ -176,7 +191,10 @@ def text_column(frame: pd.DataFrame) -> str:
         if name.lower() in _TEXT_NAMES:
             return str(name)
     sample = frame.head(200)
-    return max(map(str, frame.columns), key=lambda name: sample[name].astype(str).str.len().mean())
+    return max(
+        map(str, frame.columns),
+        key=lambda name: sample[name].dropna().map(_text).str.len().sum(),
+    )
 
 
 def label_column(frame: pd.DataFrame) -> str | None:
@@ -187,4 +205,9 @@ def label_column(frame: pd.DataFrame) -> str | None:
 def texts(frame: pd.DataFrame, column: str) -> list[str]:
     """Take a column as texts; what is missing is an empty text, which the service refuses."""
     cells = zip(frame[column], frame[column].isna(), strict=True)
-    return ["" if missing else str(value) for value, missing in cells]
+    return ["" if missing else _text(value) for value, missing in cells]
+
+
+def _text(value: object) -> str:
+    # Some writers of Parquet do not say that their bytes are text.
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

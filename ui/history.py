@@ -74,6 +74,11 @@ def ordered(frame: pd.DataFrame, order: str) -> pd.DataFrame:
     return frame.sort_values(column, ascending=ascending, kind="stable", na_position="last")
 
 
+def no_formula(text: str) -> str:
+    """A text that a spreadsheet does not run: it may have come by somebody's link."""
+    return f"'{text}" if text and text[0] in "=+-@\t\r" else text
+
+
 def totals(comparisons: Sequence[Comparison]) -> Totals:
     """Count agreement and add up both backends' times, on the basis each comparison has."""
     done = [c for c in comparisons if c.times is not None]
@@ -86,5 +91,6 @@ def totals(comparisons: Sequence[Comparison]) -> Totals:
 
 
 def csv(frame: pd.DataFrame) -> bytes:
+    frame = frame.assign(text=frame["text"].map(no_formula))
     written: str = frame.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S%z")
     return written.encode()

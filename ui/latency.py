@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ui.answers import NAMES, Backend
+from ui.history import no_formula
 from ui.load import Sample, Side
 
 PERCENTILES = (50, 90, 95, 99)
@@ -104,7 +105,7 @@ def csv(sides: Mapping[Backend, Side]) -> bytes:
     rows = [
         {
             "backend": backend,
-            "text": s.text,
+            "text": no_formula(s.text),
             "round_trip_ms": s.round_trip,
             "queue_ms": s.timing.queue if s.timing else None,
             "tokenize_ms": s.timing.tokenize if s.timing else None,

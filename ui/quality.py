@@ -1,8 +1,11 @@
 """How well labels were met: accuracy, F1 and the confusion matrix."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,13 @@ def _numbered(text: str, labels: Sequence[str]) -> str | None:
         number = float(text)
     except ValueError:
         return None
-    if not number.is_integer() or not 0 <= number < len(labels):
+    if not number.is_integer():
         return None
-    return labels[int(number)]
+    # Where each label has a number in its name, as `4 stars` has, that is the one that is meant.
+    own = {int(found[0]): label for label in labels if len(found := NUMBER.findall(label)) == 1}
+    if len(own) == len(labels):
+        return own.get(int(number))
+    return labels[int(number)] if 0 <= number < len(labels) else None
 
 
 def quality(

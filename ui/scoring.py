@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pandas as pd
@@ -106,24 +106,27 @@ class ScoreRun(Work):
                 if size == 1:
                     side.take(Scored(side.done, error=error.sentence), time.monotonic())
                 size = max(1, size // 2)
-            except ServiceError as error:
+            except ServiceError as told:
+                fault = self._client.diagnose(told)
                 refusals = 1 if side.done > before else refusals + 1
-                if not isinstance(error, PASSING) or refusals > PATIENCE:
-                    side.stopped_by = self._client.diagnose(error)
+                if not isinstance(fault, PASSING) or refusals > PATIENCE:
+                    side.stopped_by = fault
                     break
-                self._pause(side, error, refusals)
+                self._pause(side, fault, refusals)
         side.ended = time.monotonic()
 
     def _call(self, backend: Backend, side: Progress, end: int) -> None:
         """Send the rows after the last one done, up to before `end`."""
-        asked = ((row, self._texts[row]) for row in range(side.done, end))
+        start = side.done
+        # Numbered from 0 in each call, as the service numbers a row whose number it cannot read.
+        asked = ((row - start, self._texts[row]) for row in range(start, end))
         for scored in self._client.stream(backend, asked):
             if isinstance(scored, Summary):
                 side.truncated += scored.truncated
                 continue
-            if scored.id != side.done:
+            if scored.id != side.done - start:
                 raise ServiceError("The service's answers do not match the rows it was sent.")
-            side.take(scored, time.monotonic())
+            side.take(replace(scored, id=side.done), time.monotonic())
             if self.stopped:
                 return
         if side.done < end:

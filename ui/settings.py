@@ -33,6 +33,16 @@ def _unset(value: object) -> object:
     return None if value == "" else value
 
 
+def _key(value: object) -> object:
+    """A key as a header can carry it; files end with a line end."""
+    if not isinstance(value, str):
+        return value
+    value = value.strip()
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError("a key has no characters but printable ones of ASCII")
+    return value or None
+
+
 Address = Annotated[str, AfterValidator(_address)]
 OptionalAddress = Annotated[Address | None, BeforeValidator(_unset)]
 
@@ -41,14 +51,17 @@ class Settings(BaseSettings):
     """Read from variables named `SENTIMENT_UI_` and the field's name in capitals."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SENTIMENT_UI_", frozen=True, use_attribute_docstrings=True
+        env_prefix="SENTIMENT_UI_",
+        frozen=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # it may be the key
     )
 
     api_url: Address = "http://127.0.0.1:8000"
     """Where the page reaches the service."""
     public_api_url: OptionalAddress = None
     """Where people reach the service, for the `curl` lines; the address above where unset."""
-    api_key: Annotated[SecretStr | None, BeforeValidator(_unset)] = None
+    api_key: Annotated[SecretStr | None, BeforeValidator(_key)] = None
     """The page's own key; it stays on the server side."""
     ca_file: Annotated[FilePath | None, BeforeValidator(_unset)] = None
     """Certificate authorities for an https address with a private one."""

@@ -1,10 +1,13 @@
 """Work that goes on while a page redraws itself, in a thread of its own."""
 
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Generic, Self, TypeVar
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -55,6 +58,7 @@ class Work(ABC):
         self._ended = threading.Event()
         self.cancelled = False
         self.abandoned = False
+        self.failed = False
 
     def start(self) -> Self:
         self._thread.start()
@@ -87,6 +91,8 @@ class Work(ABC):
             return "Cancelled"
         if self.abandoned:
             return f"Ended, since nobody had looked at it for {ABANDONED_S / 60:.0f} minutes"
+        if self.failed:
+            return "Ended by a fault of the page, which its log has"
         return None
 
     def wait(self, seconds: float) -> None:
@@ -100,6 +106,9 @@ class Work(ABC):
     def _run(self) -> None:
         try:
             self.work()
+        except Exception:
+            logger.exception("%s failed", type(self).__name__)
+            self.failed = True
         finally:
             self._ended.set()
 

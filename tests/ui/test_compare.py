@@ -111,3 +111,15 @@ def test_the_other_of_two_classes_is_what_is_left_of_one() -> None:
     assert full.complete
     assert completed(answer("onnx"), labels, exclusive=False).score_of("NEGATIVE") is None
     assert completed(answer("onnx"), ("A", "B", "C"), exclusive=True).score_of("A") is None
+
+
+def test_of_several_labels_all_must_be_the_same() -> None:
+    def several(fear: float) -> Answer:
+        scores = (Score("joy", 0.9), Score("fear", fear))
+        return answer("onnx", scores=scores, complete=True)
+
+    both: dict[Backend, Answer] = {"transformers": several(0.6), "onnx": several(0.4)}
+    assert Comparison("text", both, exclusive=False).agree is False
+    assert Comparison("text", both).agree is True
+    both["onnx"] = several(0.7)
+    assert Comparison("text", both, exclusive=False).agree is True

@@ -144,3 +144,38 @@ def test_whatever_a_column_misses_is_an_empty_text() -> None:
         "1.5",
         "",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.ndjson", b"\n".join(json.dumps({f"review-{n}": "x"}).encode() for n in range(1001))),
+        ("a.csv", b",".join(b"c%d" % n for n in range(1001)) + b"\nx\n"),
+    ],
+)
+def test_a_table_that_grows_with_its_square_is_refused(name: str, content: bytes) -> None:
+    with pytest.raises(FileError, match="more than 1,000 columns"):
+        files.read(name, content, 10_000)
+
+
+def parquet(table: pa.Table) -> bytes:
+    packed = io.BytesIO()
+    pq.write_table(table, packed)
+    return packed.getvalue()
+
+
+def test_bytes_of_parquet_are_text() -> None:
+    content = parquet(pa.table({"text": pa.array(["Schön —".encode()], pa.binary())}))
+    frame = files.read("a.parquet", content, 10)
+    assert files.texts(frame, "text") == ["Schön —"]
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
+    with pytest.raises(FileError, match="several columns of one name"):
+        files.read("a.parquet", parquet(table), 10)
+
+
+def test_an_empty_column_is_not_where_the_texts_are() -> None:
+    frame = files.read("a.ndjson", b'{"a": null, "b": "a longer text"}\n', 10)
+    assert files.text_column(frame) == "b"

@@ -44,3 +44,10 @@ def test_the_csv_reads_back() -> None:
     assert list(read.columns) == list(history.COLUMNS)
     assert read["onnx_ms"].tolist() == [3.0, 5.0]
     assert read["at"][0].endswith("+0000")
+
+
+def test_a_spreadsheet_runs_no_text() -> None:
+    asked = Comparison("=HYPERLINK(1)", SLOW.answers)
+    written = history.csv(history.table([asked, SLOW])).decode()
+    assert ",'=HYPERLINK(1)," in written
+    assert ",text," in written

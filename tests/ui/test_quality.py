@@ -55,3 +55,11 @@ def test_a_label_the_model_did_not_name_is_a_class_too() -> None:
     judged = quality(["a", "a"], ["a", "new"], ["a"])
     assert judged is not None
     assert judged.classes == ("a", "new")
+
+
+def test_a_number_in_the_labels_names_is_the_one_that_is_meant() -> None:
+    stars = ["1 star", "2 stars", "3 stars", "4 stars", "5 stars"]
+    assert matched(["1", "2.0", "4"], stars) == ["1 star", "2 stars", "4 stars"]
+    assert matched(["0", "1"], ["LABEL_0", "LABEL_1"]) == ["LABEL_0", "LABEL_1"]
+    assert matched(["1.0", "5.0"], ["1", "2", "3", "4", "5"]) == ["1", "5"]
+    assert matched(["0", "1"], stars) == [None, None]

@@ -158,3 +158,12 @@ def test_disagreements_come_first_and_the_surest_of_them_before() -> None:
         }
     )
     assert disagreements_first(frame, "a", "b").index.tolist() == [2, 1, 0, 3]
+
+
+def test_a_service_that_starts_is_waited_for(client: Client, stand_in: StandIn) -> None:
+    stand_in.refuse["/onnx/stream"] = Refusal(500)
+    stand_in.ready = (503, {"backends": {"onnx": "unavailable"}})
+    run = ScoreRun(client, TEXTS, ["onnx"], rows_per_request=3).start()
+    assert run.join(20)
+    assert isinstance(run.sides["onnx"].stopped_by, errors.StartingError)
+    assert stand_in.asked["/onnx/stream"] == scoring.PATIENCE + 1

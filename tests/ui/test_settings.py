@@ -37,3 +37,12 @@ def test_a_wrong_value_is_refused(name: str, value: str, monkeypatch: pytest.Mon
 
 def test_every_setting_says_what_it_is() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_a_key_out_of_a_file_has_no_line_end() -> None:
+    key = Settings(api_key="abc\n").api_key
+    assert key is not None
+    assert key.get_secret_value() == "abc"
+    with pytest.raises(ValidationError, match="printable ones of ASCII") as told:
+        Settings(api_key="schlüssel")
+    assert "schlüssel" not in str(told.value)

@@ -61,3 +61,14 @@ def test_work_that_nobody_looks_at_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     cancelled.cancel()
     assert cancelled.join(10)
     assert cancelled.cut_short == "Cancelled"
+
+
+def test_a_fault_of_ours_is_no_normal_end(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Work):
+        def work(self) -> None:
+            raise RuntimeError("oops")
+
+    broken = Broken().start()
+    assert broken.join(10)
+    assert broken.cut_short == "Ended by a fault of the page, which its log has"
+    assert "oops" in caplog.text

@@ -96,6 +96,7 @@ def _agreement(scored: pd.DataFrame) -> None:
     same, different = st.columns(2)
     same.metric("Same label", score(1 - apart / len(labels)), border=True)
     different.metric("Different labels", f"{count(apart)} rows", border=True)
+    st.caption(f"Of {count(len(labels))} rows that both gave a label.")
 
 
 def _download(name: str, scored: pd.DataFrame) -> None:

@@ -44,7 +44,10 @@ def _file(page: Frame, running: bool) -> None:
         disabled=running,
     )
     name, content, column = "reviews.csv", b"", "text"
-    if uploaded is not None:
+    # Streamlit's limit of one uploader is the browser's to keep.
+    if uploaded is not None and uploaded.size > settings.max_upload_mb * 1024 * 1024:
+        st.error(f"**The file has more than {settings.max_upload_mb} MB.**")
+    elif uploaded is not None:
         name, content = uploaded.name, uploaded.getvalue()
         table = _read(name, content, settings.max_rows)
         if table is not None:
@@ -114,6 +117,9 @@ def _start(
     labels: str | None,
     chosen: list[Backend],
 ) -> None:
+    before: Scoring | None = st.session_state.get("scoring")
+    if before is not None and before.run.running and not before.run.cancelled:
+        return  # a second click, before the first had the button disabled
     backends = [backend for backend in BACKENDS if backend in chosen]
     run = ScoreRun(
         page.service.client,
@@ -127,7 +133,7 @@ def _start(
 @st.fragment(run_every=0.5)
 def _progress(run: ScoreRun) -> None:
     run.watch()
-    if not run.running:
+    if not run.running or run.cancelled:
         st.rerun()
     for backend, side in run.sides.items():
         st.progress(side.done / side.total, text=f"{NAMES[backend]}: {_pace(side)}")

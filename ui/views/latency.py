@@ -40,16 +40,14 @@ def _controls(page: Frame, running: bool) -> None:
             persist_state="session",
             disabled=running,
         )
-        texts = list(page.settings.examples)
         if source == "My own":
-            pasted = st.text_area(
+            st.text_area(
                 "One text a line",
                 key="load_texts",
                 height=140,
                 persist_state="session",
                 disabled=running,
             )
-            texts = [line.strip() for line in (pasted or "").splitlines() if line.strip()]
         requests, concurrency, order = st.columns(3)
         requests.number_input(
             "Requests to each backend",
@@ -61,7 +59,7 @@ def _controls(page: Frame, running: bool) -> None:
             persist_state="session",
             disabled=running,
         )
-        at_once = concurrency.select_slider(
+        concurrency.select_slider(
             "At the same time",
             [c for c in CONCURRENCIES if c <= page.settings.max_concurrency],
             value=1,
@@ -69,7 +67,7 @@ def _controls(page: Frame, running: bool) -> None:
             persist_state="session",
             disabled=running,
         )
-        way = order.segmented_control(
+        order.segmented_control(
             "Order",
             [SEPARATE, TOGETHER],
             default=SEPARATE,
@@ -84,17 +82,32 @@ def _controls(page: Frame, running: bool) -> None:
             "Measure",
             type="primary",
             icon=":material/speed:",
-            disabled=running or not texts,
+            disabled=running or not _texts(page),
             on_click=_start,
-            args=(page, texts, int(at_once), way == TOGETHER),
+            args=(page,),
         )
 
 
-def _start(page: Frame, texts: list[str], at_once: int, together: bool) -> None:
-    # A number that is typed just before the click is not yet in what the page was drawn with.
-    amount = int(st.session_state["load_requests"] or 1)
-    run = LoadRun(page.service.client, repeated(texts, amount), at_once, together=together)
-    st.session_state["load"] = run.start()
+def _texts(page: Frame) -> list[str]:
+    """Those that are chosen now."""
+    if st.session_state.get("load_source") != "My own":
+        return list(page.settings.examples)
+    pasted = st.session_state.get("load_texts") or ""
+    return [line.strip() for line in pasted.splitlines() if line.strip()]
+
+
+def _start(page: Frame) -> None:
+    # What is typed just before the click is not yet in what the page was drawn with.
+    texts, now = _texts(page), st.session_state
+    before: LoadRun | None = now.get("load")
+    if not texts or (before is not None and before.running and not before.cancelled):
+        return  # a second click, before the first had the button disabled
+    now["load"] = LoadRun(
+        page.service.client,
+        repeated(texts, int(now["load_requests"] or 1)),
+        int(now["load_concurrency"]),
+        together=now["load_order"] == TOGETHER,
+    ).start()
 
 
 @st.fragment(run_every=0.5)
@@ -138,6 +151,8 @@ def _numbers(page: Frame, run: LoadRun, basis: str) -> None:
     budgets = [Budget.of(page.info.backend(backend)) for backend in BACKENDS]
     reason = unequal(*budgets, under_load=True)
     ratio = latency.percent(summaries)
+    if any(s.errors or s.requests < run.total for s in summaries.values()):
+        reason = reason or "not every request was answered by both"
     if reason:
         st.markdown(f"**No ratio:** {reason}, so their times do not compare.")
     elif ratio is not None:
