@@ -24,7 +24,7 @@ def test_a_complete_folder_is_taken(folder: Path) -> None:
 
 
 def test_no_folder_names_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="sentiment prepare --output"):
+    with pytest.raises(ArtifactError, match="sentiment prepare --model MODEL --output"):
         Artifacts(tmp_path)
 
 
