@@ -210,8 +210,7 @@ def agreement(server: Server, key: str, precision: Precision, model: Path) -> Ag
         said = artifacts.manifest.labels.index(label)
         flips += said != expected
         difference = max(difference, abs(score - probabilities[said]))
-    texts = len(artifacts.golden.texts)
-    return Agreement(model.name, key, precision, texts, asked, refused, flips, difference)
+    return Agreement(model.name, key, precision, asked, refused, flips, difference)
 
 
 def plans_for(

@@ -58,15 +58,13 @@ class Agreement:
     """How a server's answers to the golden texts compare with torch's.
 
     Attributes:
-        texts: of the golden ones; not all are asked where it stops answering.
-        asked: texts that it was asked.
+        asked: texts that it was asked; not all of them where it stops answering.
         refused: of them, those that it gave no answer to.
     """
 
     model: str
     server: str
     precision: Precision
-    texts: int
     asked: int
     refused: int
     flips: int

@@ -77,6 +77,11 @@ class Work(ABC):
         return not self._ended.is_set()
 
     @property
+    def wanted(self) -> bool:
+        """Whether it runs, and nobody has cancelled it."""
+        return self.running and not self.cancelled
+
+    @property
     def stopped(self) -> bool:
         """Whether the work should go no further."""
         if not self._stop.is_set() and time.monotonic() - self._seen > ABANDONED_S:

@@ -87,6 +87,15 @@ class Proxy:
         """The status, on a connection of its own."""
         return requests.post(f"{self.url}/onnx/infer", b"x", timeout=60).status_code
 
+    def at_once(self, clients: int, refused: int) -> list[int]:
+        """The statuses of so many, none of them answered until so many were refused."""
+        self.ingress.may_answer.clear()
+        with ThreadPoolExecutor(clients) as pool:
+            asked = [pool.submit(self.ask) for _ in range(clients)]
+            until(lambda: sum(job.done() for job in asked) == refused, 20)
+            self.ingress.may_answer.set()
+        return sorted(job.result() for job in asked)
+
     def tell(self, room: str) -> None:
         """Have the ingress say it, with an answer to a request that HAProxy lets pass."""
         time.sleep(0.2)  # until it counts no longer that there was plenty
@@ -159,13 +168,7 @@ def test_as_many_pass_as_there_is_room_for_and_the_others_are_refused(proxy: Pro
 
 def test_requests_on_their_way_are_counted(proxy: Proxy) -> None:
     proxy.tell("3/2")
-    proxy.ingress.may_answer.clear()
-
-    with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(proxy.ask) for _ in range(8)]
-        until(lambda: sum(job.done() for job in asked) == 5, 20)
-        proxy.ingress.may_answer.set()
-    assert sorted(job.result() for job in asked) == [200] * 3 + [503] * 5
+    assert proxy.at_once(8, refused=5) == [200] * 3 + [503] * 5
 
 
 @pytest.mark.parametrize("path", ["/onnx", "/v2/models/onnx/infer"])
@@ -243,12 +246,7 @@ def test_each_ingress_is_held_to_have_the_room_that_one_tells(
     monkeypatch.setattr(shedding, "PLENTY_MS", 50)
     with running(tmp_path, ingresses=3) as proxy:
         proxy.tell("2/1")
-        proxy.ingress.may_answer.clear()
-        with ThreadPoolExecutor(9) as pool:
-            asked = [pool.submit(proxy.ask) for _ in range(9)]
-            until(lambda: sum(job.done() for job in asked) == 3, 20)
-            proxy.ingress.may_answer.set()
-        assert sorted(job.result() for job in asked) == [200] * 6 + [503] * 3
+        assert proxy.at_once(9, refused=3) == [200] * 6 + [503] * 3
 
 
 def test_an_ingress_that_falls_silent_is_asked_again(

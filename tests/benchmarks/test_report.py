@@ -107,8 +107,8 @@ def test_the_share_of_the_limit_is_taken_within_a_round() -> None:
 def test_what_could_not_be_measured_is_said() -> None:
     run = run_of(*DRIFTING)
     run.failures["bentoml"] = "no environment"
-    run.agreements.append(Agreement("small", "plain", "dynamic", 64, 9, 2, 3, 0.21))
-    run.agreements.append(Agreement("small", "slow", "torch", 64, 3, 3, 0, 0.0))
+    run.agreements.append(Agreement("small", "plain", "dynamic", 9, 2, 3, 0.21))
+    run.agreements.append(Agreement("small", "slow", "torch", 3, 3, 0, 0.0))
     said = report.bench(run)
     assert "- bentoml: no environment" in said
     assert "| small | plain file | ONNX int8, ordinary dynamic | 2 of 9 | 3 | 2.1e-01 |" in said

@@ -20,7 +20,7 @@ NO_LABELS = "None"
 def main() -> None:
     page = frame.page("Datasets", "Score a whole file, and see where the backends differ.")
     scoring: Scoring | None = st.session_state.get("scoring")
-    running = scoring is not None and scoring.run.running and not scoring.run.cancelled
+    running = scoring is not None and scoring.run.wanted
     _file(page, running)
     if scoring is None:
         return
@@ -118,7 +118,7 @@ def _start(
     chosen: list[Backend],
 ) -> None:
     before: Scoring | None = st.session_state.get("scoring")
-    if before is not None and before.run.running and not before.run.cancelled:
+    if before is not None and before.run.wanted:
         return  # a second click, before the first had the button disabled
     backends = [backend for backend in BACKENDS if backend in chosen]
     run = ScoreRun(
@@ -133,7 +133,7 @@ def _start(
 @st.fragment(run_every=0.5)
 def _progress(run: ScoreRun) -> None:
     run.watch()
-    if not run.running or run.cancelled:
+    if not run.wanted:
         st.rerun()
     for backend, side in run.sides.items():
         st.progress(side.done / side.total, text=f"{NAMES[backend]}: {_pace(side)}")

@@ -100,7 +100,7 @@ def _start(page: Frame) -> None:
     # What is typed just before the click is not yet in what the page was drawn with.
     texts, now = _texts(page), st.session_state
     before: LoadRun | None = now.get("load")
-    if not texts or (before is not None and before.running and not before.cancelled):
+    if not texts or (before is not None and before.wanted):
         return  # a second click, before the first had the button disabled
     now["load"] = LoadRun(
         page.service.client,
