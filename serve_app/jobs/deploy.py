@@ -117,8 +117,9 @@ def staged(new: Manifest, running: Manifest | None) -> Manifest:
     for group in spec["rayClusterConfig"]["workerGroupSpecs"]:
         before = groups.get(group["groupName"], group)
         group |= {key: before[key] for key in ("replicas", "minReplicas", "maxReplicas")}
-    if "serveService" in old:
-        spec["serveService"] = old["serveService"]
+    if "serveService" in spec and "serveService" in old:
+        annotations = old["serveService"]["metadata"]["annotations"]
+        spec["serveService"]["metadata"]["annotations"] = annotations
     return service
 
 
@@ -157,13 +158,15 @@ def _bound_workers(service: Manifest) -> None:
 def _apply_or_go_back(
     options: Options, manifests: list[Manifest], service: Manifest, done: str
 ) -> None:
-    before = live(manifests)
+    # What does not run, as after a deployment that was cut off, is nothing to go back to.
+    before = live(manifests) if _state()[0] else []
     try:
         kubectl(*APPLY, given=manifests)
         _wait_running(options.timeout_s)
         if options.address:
             config = yaml.safe_load(service["spec"]["serveConfigV2"])
             _ask(options.address, hash_of(config), options.timeout_s)
+            _wait_running(options.timeout_s)  # the old replicas may have answered
     except DeployError as error:
         raise _gone_back(options, str(error), before, "RayService", _wait_running) from None
     _say(done)
@@ -178,7 +181,7 @@ def _gone_back(
 ) -> DeployError:
     """Apply what ran before, if a `kind` did, and wait for it; returns what is to be said."""
     if not any(each["kind"] == kind for each in before):
-        return DeployError(f"{fault} There was nothing before that could be gone back to.")
+        return DeployError(f"{fault} There was nothing running before to go back to.")
     try:
         kubectl(*APPLY, given=[bare(each) for each in before])
         wait(options.timeout_s)
@@ -222,25 +225,33 @@ def _wait_page(seconds: float) -> None:
     kubectl("rollout", "status", "deployment/page", "--timeout", f"{seconds:.0f}s")
 
 
+def _state() -> tuple[bool, str]:
+    """Whether the RayService runs as it was last applied, and what it says of itself."""
+    service = get("rayservice", "sentiment") or {}
+    status = service.get("status", {})
+    state = {c["type"]: c["status"] for c in status.get("conditions", [])}
+    applications = status.get("activeServiceStatus", {}).get("applicationStatuses", {})
+    state |= {name: each["status"] for name, each in applications.items()}
+    runs = (
+        status.get("observedGeneration", 0) == service.get("metadata", {}).get("generation")
+        and state.get("Ready") == "True"
+        and state.get("UpgradeInProgress", "False") != "True"
+        and state.get("sentiment") == "RUNNING"
+    )
+    return runs, json.dumps(state)
+
+
 def _wait_running(seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    said = ""
+    said, ran = "", False
     while True:
-        service = get("rayservice", "sentiment") or {}
-        status = service.get("status", {})
-        state = {c["type"]: c["status"] for c in status.get("conditions", [])}
-        applications = status.get("activeServiceStatus", {}).get("applicationStatuses", {})
-        state |= {name: each["status"] for name, each in applications.items()}
-        current = status.get("observedGeneration") == service.get("metadata", {}).get("generation")
-        if (
-            current
-            and state.get("Ready") == "True"
-            and state.get("UpgradeInProgress", "False") != "True"
-            and state.get("sentiment") == "RUNNING"
-        ):
+        runs, now = _state()
+        # The operator may say once more what was before it handed a new configuration on.
+        if runs and ran:
             _say("the RayService is running")
             return
-        if (now := json.dumps(state)) != said:
+        ran = runs
+        if now != said:
             said = now
             _say(f"waiting: {said}")
         if time.monotonic() > deadline:

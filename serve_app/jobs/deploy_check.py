@@ -53,7 +53,8 @@ def _refuse_small_cluster(overlay: str, manifests: list[Manifest]) -> None:
         if have < need:
             raise DeployError(
                 f"The node pool `workers` may grow to {have:g} CPUs, and {need} are needed while an"
-                " upgrade is under way: raise limits.cpu in kuberay/eks/nodepools.yaml."
+                " upgrade is under way: raise limits.cpu in kuberay/eks/nodepools.yaml and apply"
+                " that file."
             )
         return
     nodes = as_json("get", "nodes")["items"]

