@@ -144,22 +144,16 @@ class Dispatcher:
         Raises:
             OverloadedError: it would not.
         """
-        ahead = self.ahead(texts)
         # A request that alone exceeds the queue is let in when the queue is empty.
-        full = (
-            ahead + texts > self._most(texts, within)
-            or self._characters + characters > self._max_characters
-            or self.requests >= self._max_requests
-        )
-        if self.waiting and full:
+        if self.waiting and not self.room(within, texts, characters):
             raise OverloadedError(self.retry_after(texts, within))
 
-    def room(self, within: float) -> int:
-        """Single texts that would be let in now."""
-        if self.waiting and self._characters > self._max_characters:
+    def room(self, within: float, texts: int = 1, characters: int = 0) -> int:
+        """Requests of so many texts and characters each for which the queue has room now."""
+        if self._characters + characters > self._max_characters:
             return 0
-        texts = self._most(1, within) - self._waiting_short
-        return max(0, min(texts, self._max_requests - self.requests))
+        requests = (self._most(texts, within) - self.ahead(texts)) // texts
+        return max(0, min(requests, self._max_requests - self.requests))
 
     def _most(self, texts: int, within: float) -> int:
         """Texts that may wait, beside which a request of so many is let in."""

