@@ -233,6 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         auto,
         beside,
         cost,
+        flame,
         identity,
         overload,
         plots,
@@ -252,6 +253,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = options.results / "limit.json"
     if found.exists():
         parts += ["## What the hardware allows, by itself", limit.said(_json(found))]
+    if pictures := sorted(options.images.glob("flame-*.svg")):
+        parts += ["## Where the time goes", flame.SAID, *_linked(pictures, options)]
     found = options.results / "scaling.json"
     if found.exists():
         said = _json(found)
