@@ -22,10 +22,10 @@ install: .venv/installed  ## everything into .venv, at the versions of requireme
 	@touch $@
 
 run: install  ## install, prepare the model, serve: API :8000, page :8501, dashboard :8265
-	@exec $(BIN)/sentiment run --model $(MODEL) --host $(HOST)
+	@exec $(BIN)/sentiment run --model "$(MODEL)" --host "$(HOST)"
 
 prepare: install  ## make the folder that replicas load from MODEL (a folder or a hub id)
-	$(BIN)/sentiment prepare --model $(MODEL)
+	$(BIN)/sentiment prepare --model "$(MODEL)"
 
 test: install  ## the suite; no root, no system packages, no well-known port
 	$(BIN)/python -m pytest -m "not system and not long"

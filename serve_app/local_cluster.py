@@ -65,6 +65,7 @@ ENVIRONMENT = {
     "RAY_AUTH_MODE": "token",
 }
 """What every process of the cluster must find in its environment, this one included."""
+LOOPBACK = ("127.0.0.1", "localhost")
 FREE_PORTS = range(20_000, 30_000)
 """Outside of what the kernel gives to connections and Ray to workers: a port that is chosen now and
 used later could go to one of them meanwhile."""
@@ -74,6 +75,9 @@ OWN_PROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "0", "RAY_SERVE_THROUGHPUT_OPTIMIZED":
 
 def set_environment() -> None:
     """Put `ENVIRONMENT` in place. Ray reads it when it is imported: call this before."""
+    for name in ("no_proxy", "NO_PROXY"):  # Ray asks its own processes by HTTP and gRPC
+        there = os.environ.get(name, "").split(",")
+        os.environ[name] = ",".join(dict.fromkeys(filter(None, (*there, *LOOPBACK))))
     os.environ.update(ENVIRONMENT, RAY_SERVE_HAPROXY_MAXCONN=str(connections()))
     if not has_haproxy():
         os.environ.update(OWN_PROXY)

@@ -16,17 +16,40 @@ LOCAL = ROOT / "serve_config.local.yaml"
 Config = dict[str, Any]
 
 
+class ConfigError(Exception):
+    """A file of the configuration does not do; the message is a sentence."""
+
+
 def load(base: Path = BASE, *overrides: Path | Config) -> Config:
     """The configuration as it is applied, with its own hash in it: see `with_hash`.
 
     Mappings are merged key by key; lists of named things (applications, deployments) by name.
+
+    Raises:
+        ConfigError: a file is missing, no YAML, or names what the base has not.
     """
-    config: Config = yaml.safe_load(base.read_text(encoding="utf-8"))
+    config = _read(base)
     for override in overrides:
         if isinstance(override, Path):
-            override = yaml.safe_load(override.read_text(encoding="utf-8"))
-        config = merge(config, override)
+            try:
+                config = merge(config, _read(override))
+            except KeyError as error:
+                raise ConfigError(f"{override}: {error.args[0]}.") from None
+        else:
+            config = merge(config, override)
     return with_hash(config)
+
+
+def _read(path: Path) -> Config:
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is no YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path} holds no mapping.")
+    return config
 
 
 def merge(base: Any, override: Any) -> Any:

@@ -40,7 +40,7 @@ def exporter() -> list[SpanProcessor]:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise RuntimeError(
-            f"{ENDPOINT} is set, but the packages are missing that `pip install '.[tracing]'`"
+            f"{ENDPOINT} is set, but the packages are missing that `pip install -e '.[tracing]'`"
             " in the repository brings."
         ) from error
     # The provider is made after this, and its resource of what it finds.

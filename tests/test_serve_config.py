@@ -1,5 +1,6 @@
 """The one source of deployment numbers, and the override for one machine."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,16 @@ import yaml
 from ray.serve.schema import ServeDeploySchema
 
 from serve_app.classifier import ReplicaConfig
-from serve_app.serve_config import BASE, LOCAL, Config, hash_of, least_cpus, load, merge
+from serve_app.serve_config import (
+    BASE,
+    LOCAL,
+    Config,
+    ConfigError,
+    hash_of,
+    least_cpus,
+    load,
+    merge,
+)
 
 
 def deployments(config: Config) -> dict[str, dict[str, Any]]:
@@ -73,3 +83,22 @@ def test_the_hash_is_where_a_change_of_it_restarts_nothing() -> None:
     assert deployments(config)["Ingress"]["user_config"] == {"config_hash": hash_of(config)}
     assert config["applications"][0]["args"] == {}
     assert hash_of(config) == hash_of(yaml.safe_load(BASE.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read: No such file"),
+        ("applications: [", "is no YAML"),
+        ("- a", "holds no mapping"),
+        ("applications: [{name: other}]", "the override names 'other'"),
+    ],
+)
+def test_what_is_wrong_with_an_override_is_a_sentence(
+    tmp_path: Path, content: str | None, said: str
+) -> None:
+    override = tmp_path / "local.yaml"
+    if content is not None:
+        override.write_text(content)
+    with pytest.raises(ConfigError, match=f"local.yaml.* ?{said}"):
+        load(BASE, override)

@@ -7,6 +7,7 @@ between being alone and being batched with strangers.
 
 import argparse
 import csv
+import io
 import json
 import math
 import sys
@@ -14,6 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +25,10 @@ from serve_app.engine.backend import Backend, Encoded
 from serve_app.engine.certificate import certify, cpu_name
 from serve_app.engine.loading import open_backend
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, flipped, flips
+from serve_app.jobs.arguments import positive
 from serve_app.jobs.rows import KINDS
 from serve_app.jobs.score import DEFAULT_MODEL
+from serve_app.jobs.source import prepared
 from serve_app.jobs.texts import class_numbers
 from serve_app.jobs.verify import FLIPS
 
@@ -105,24 +109,30 @@ def read(path: Path, text: str, label: str | None, labels: Sequence[str]) -> Lab
         CompareError: it cannot be read, has no such column, a row without it, or a label that the
             model has not.
     """
+    kind = KINDS.get(path.suffix.lower().removeprefix("."))
+    if kind == "parquet" or path.suffix == ".gz":
+        raise CompareError(f"{path} is no plain CSV, TSV or NDJSON file.")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            kind = KINDS.get(path.suffix.lower().removeprefix("."))
             if kind == "ndjson":
-                rows = [json.loads(line) for line in file if line.strip()]
+                rows = [_row(path, *line) for line in enumerate(file, start=1) if line[1].strip()]
             elif kind == "tsv":
                 rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
             else:
                 rows = list(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error) as error:
+    except UnicodeDecodeError:
+        raise CompareError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
+    except (OSError, csv.Error) as error:
         raise CompareError(f"{path} cannot be read: {error}") from error
-    columns = list(rows[0]) if rows and isinstance(rows[0], dict) else []
+    if not rows:
+        raise CompareError(f"{path} has no rows.")
+    columns = list(rows[0])
     if text not in columns:
-        have = ", ".join(filter(None, columns)) or "no rows"
+        have = ", ".join(filter(None, columns)) or "none"
         raise CompareError(f"{path} has no column {text!r}, but {have}: see --text-column.")
     for number, row in enumerate(rows, start=1):
         for name in (text, label) if label in columns else (text,):
-            if not isinstance(row, dict) or row.get(name) is None:
+            if row.get(name) is None:
                 raise CompareError(f"{path}, row {number} has no {name!r}: give it one.")
     # Half a character, as what cuts texts within an emoji leaves one, is no text for a tokenizer.
     texts = [str(row[text]).encode("utf-8", "replace").decode() for row in rows]
@@ -144,6 +154,16 @@ def read(path: Path, text: str, label: str | None, labels: Sequence[str]) -> Lab
     return Labelled(texts, np.array(found))
 
 
+def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise CompareError(f"{path}, line {number} is no JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise CompareError(f"{path}, line {number} is no JSON object of columns.")
+    return row
+
+
 def compare(artifacts: Artifacts, labelled: Labelled, threads: int, rounds: int) -> list[Way]:
     """Every way to run the model; torch first.
 
@@ -158,6 +178,8 @@ def compare(artifacts: Artifacts, labelled: Labelled, threads: int, rounds: int)
     alone: list[Probabilities] = []
     for turn in range(rounds):
         for index, backend in enumerate(backends):
+            name = f"{backend.name} {backend.precision}"
+            _say(f"round {turn + 1} of {rounds}: {name} on {len(labelled.texts):,} texts …")
             logits, seconds = _one_at_a_time(backend, labelled.texts)
             took[index].append(seconds)
             if turn == 0:
@@ -256,11 +278,13 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the report; returns 0, or 1 where it was refused with a sentence."""
+    """Print the report; returns 0, 1 where it was refused with a sentence, 130 after Ctrl-C."""
     options = parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # «Δ» where the terminal knows no such letter
     try:
-        if options.rounds < 1 or options.threads < 1:
-            raise CompareError("--rounds and --threads must be at least 1.")
+        if options.json:  # before minutes are spent
+            _require_writable(options.json)
         artifacts = Artifacts(options.model)
         # Of several labels a text, or of one, no single one is right.
         several = artifacts.manifest.problem_type == "multi_label_classification"
@@ -268,16 +292,34 @@ def main(argv: Sequence[str]) -> int:
         labelled = read(options.file, options.text_column, label, artifacts.manifest.labels)
         ways = compare(artifacts, labelled, options.threads, options.rounds)
     except (CompareError, ArtifactError) as error:
-        print(f"sentiment: {error}", file=sys.stderr)
+        _say(str(error))
         return 1
+    except KeyboardInterrupt:
+        _say("stopped; nothing was measured to its end.")
+        return 130
+    written = options.json is None or _write(options.json, ways)
     print(table(ways, len(labelled.texts), options.threads))
-    if options.json:
-        try:
-            options.json.write_text(json.dumps([asdict(way) for way in ways], indent=1) + "\n")
-        except OSError as error:
-            print(f"sentiment: {options.json} was not written: {error.strerror}.", file=sys.stderr)
-            return 1
-    return 0
+    return 0 if written else 1
+
+
+def _require_writable(path: Path) -> None:
+    try:
+        path.open("a").close()
+    except OSError as error:
+        raise CompareError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _write(path: Path, ways: Sequence[Way]) -> bool:
+    try:
+        path.write_text(json.dumps([asdict(way) for way in ways], indent=1) + "\n")
+    except OSError as error:
+        _say(f"{path} was not written: {error.strerror}.")
+        return False
+    return True
+
+
+def _say(sentence: str) -> None:
+    print(f"sentiment: {sentence}", file=sys.stderr)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -289,16 +331,21 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("file", type=Path, metavar="FILE")
     result.add_argument(
-        "--model", type=Path, default=DEFAULT_MODEL, help="a prepared folder (default: %(default)s)"
+        "--model",
+        type=prepared,
+        default=DEFAULT_MODEL,
+        help="one that was prepared, by its folder or as it was named then (default: %(default)s)",
     )
     said = "(default: %(default)s)"
     result.add_argument("--text-column", default="sentence", metavar="NAME", help=said)
     result.add_argument(
         "--label-column", default="label", metavar="NAME", help=f"if there is one {said}"
     )
-    result.add_argument("--threads", type=int, default=1, metavar="N", help=f"of each call {said}")
     result.add_argument(
-        "--rounds", type=int, default=3, metavar="N", help=f"passes over the texts {said}"
+        "--threads", type=positive, default=1, metavar="N", help=f"of each call {said}"
+    )
+    result.add_argument(
+        "--rounds", type=positive, default=3, metavar="N", help=f"passes over the texts {said}"
     )
     result.add_argument("--json", type=Path, metavar="FILE", help="all of it, every flip too")
     return result

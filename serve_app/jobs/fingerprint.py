@@ -82,6 +82,6 @@ def versions() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             raise PrepareError(
-                f"{name} is not installed: `pip install .[prepare]` brings what preparation needs"
+                f"{name} is not installed: `pip install -e '.[prepare]'` brings what is needed"
             ) from None
     return found

@@ -20,6 +20,7 @@ def refuse_strange(output: Path) -> None:
     Raises:
         PrepareError: something else stands at the output's place.
     """
+    output = output.resolve()  # of `.`, its name
     if output.is_mount():  # which no rename replaces
         raise PrepareError(f"{output} is a mount, expected a folder: name one below it")
     if output.is_dir():
@@ -43,7 +44,7 @@ def replacing(output: Path) -> Iterator[Path]:
     output.parent.mkdir(parents=True, exist_ok=True)
     _sweep(output)
     scratch = Path(tempfile.mkdtemp(prefix=f".{output.name}.new-", dir=output.parent))
-    lock = _lock(scratch)
+    held = lock(scratch)
     try:
         yield scratch
         with undisturbed():
@@ -52,8 +53,8 @@ def replacing(output: Path) -> Iterator[Path]:
     finally:
         with undisturbed():
             shutil.rmtree(scratch, ignore_errors=True)
-            if lock is not None:
-                os.close(lock)
+            if held is not None:
+                os.close(held)
 
 
 def _move(scratch: Path, output: Path) -> None:
@@ -81,13 +82,13 @@ def _readable(folder: Path) -> None:
 def _sweep(output: Path) -> None:
     """Remove scratch folders whose process is gone: nobody holds their lock any more."""
     for left in output.parent.glob(f".{output.name}.new-*"):
-        lock = _lock(left)
-        if lock is not None:
+        held = lock(left)
+        if held is not None:
             shutil.rmtree(left, ignore_errors=True)
-            os.close(lock)
+            os.close(held)
 
 
-def _lock(folder: Path) -> int | None:
+def lock(folder: Path) -> int | None:
     """Lock a folder for as long as the process lives; None where another one has it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)

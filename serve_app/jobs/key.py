@@ -30,6 +30,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _create(options: argparse.Namespace) -> int:
     path: Path = options.file
+    if sys.stdout is None:
+        return _fail("There is nowhere to show the key; none was made.")
     with _alone(path):
         before = read(path).keys if path.exists() else ()
         try:
@@ -39,8 +41,11 @@ def _create(options: argparse.Namespace) -> int:
                 f"The name {options.name!r} will not do: up to 64 letters, digits and . _ @ -,"
                 " beginning with a letter or a digit."
             )
+        try:
+            print(key, flush=True)  # a key that nobody saw is nobody's
+        except OSError as error:
+            return _fail(f"The key cannot be shown: {error.strerror}; none was made.")
         write(path, Records(keys=(*before, record)))
-    print(key)
     print(
         f"sentiment: this is the only time the key of {record.name} is shown; {path} has its hash"
         f" ({record.handle}) and the scopes {', '.join(record.scopes)}.",

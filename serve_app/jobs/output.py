@@ -8,10 +8,12 @@ Readers of Parquet folders pass over names that begin with an underscore.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from serve_app.engine.artifacts import Precision
+from serve_app.jobs.folder import lock
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -64,6 +66,7 @@ class Output:
         self.address = absolute(address)
         self.checkpoint = f"{self.address}/{CHECKPOINT}"
         self._files, self._folder = place(self.address)
+        self._lock: int | None = None
 
     def is_done(self, job: dict[str, Any], stamps: Stamps) -> bool:
         """Whether there is nothing left to do.
@@ -102,10 +105,24 @@ class Output:
         return False
 
     def take(self, job: dict[str, Any]) -> None:
-        """Make the folder the job's own; so it may be already."""
+        """Make the folder the job's own; so it may be already.
+
+        Raises:
+            ScoreError: another process writes there. In object storage that is not seen.
+        """
         if self._job() is None:
             self._files.create_dir(self._folder, recursive=True)
             self._write({"job": job})
+        if self._lock is None and "://" not in self.address:
+            self._lock = lock(Path(self._folder))
+            if self._lock is None:
+                raise ScoreError(f"Another `sentiment score` writes to {self.address} just now.")
+
+    def leave(self) -> None:
+        """Let another process take it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def end(self, rows: int, seconds: float, stamps: Stamps) -> str:
         """Write down that the job is done; how much that was, in words.
@@ -128,6 +145,11 @@ class Output:
                 f"{rows - count:,} of {rows:,} rows were left out, since others had their"
                 f" {job['job']['id_column']!r}: it must be another in each row. Begin anew in an"
                 " empty folder."
+            )
+        if count > rows:
+            raise ScoreError(
+                f"{self.address} has {count:,} rows, and there are {rows:,}: two jobs have written"
+                " to it at the same time. Begin anew in an empty folder."
             )
         summary = {
             "rows": count,

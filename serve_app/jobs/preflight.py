@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping
 
@@ -13,6 +14,9 @@ from serve_app.api.keys import KeysError
 from serve_app.settings import Settings, SettingsError
 
 LEAST_MEMORY = 3_500_000_000
+PREFIX = "SENTIMENT_"
+OTHERS = tuple(f"{PREFIX}{name}" for name in ("UI_", "TEST_", "NO_SKIP", "KEY", "FUZZ_"))
+"""Of the page, the tests and the commands that ask the service."""
 
 
 class NotPossibleError(Exception):
@@ -38,6 +42,10 @@ def check(ports: Mapping[str, tuple[str, int]], cpus_needed: float, cpus: int) -
             f"The deployments ask for {cpus_needed:g} CPUs and this machine has {cpus}: lower"
             " num_cpus in serve_config.local.yaml."
         )
+    for port in {port for _, port in ports.values()}:
+        users = [purpose for purpose, (_, its) in ports.items() if its == port]
+        if len(users) > 1:
+            raise NotPossibleError(f"{' and '.join(users)} cannot share port {port}.")
     for purpose, (host, port) in ports.items():
         if _taken(host, port):
             raise NotPossibleError(
@@ -50,8 +58,11 @@ def check(ports: Mapping[str, tuple[str, int]], cpus_needed: float, cpus: int) -
     return []
 
 
-def check_settings() -> None:
+def check_settings() -> list[str]:
     """Look at the environment as the ingress will.
+
+    Returns:
+        Warnings, a sentence each.
 
     Raises:
         NotPossibleError: a setting is wrong or lacks another, or the file of API keys does.
@@ -64,6 +75,12 @@ def check_settings() -> None:
         first = error.errors(include_input=False, include_url=False)[0]
         name = f"SENTIMENT_{str(first['loc'][0]).upper()}" if first["loc"] else "A setting"
         raise NotPossibleError(f"{name}: {first['msg']}.") from None
+    known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
+    return [
+        f"{name} is no setting of the service and has no effect: docs/settings.md has all."
+        for name in sorted(os.environ)
+        if name.startswith(PREFIX) and name not in known and not name.startswith(OTHERS)
+    ]
 
 
 def cpus() -> int:
@@ -91,8 +108,16 @@ def _by_whom(port: int) -> str:
     if process is None:
         return ""
     name = process.name()
-    leftover = ", left over from an earlier run," if name == "haproxy" else ""
-    return f" by {name}{leftover} (process {process.pid})"
+    whose = ""
+    if name == "haproxy":
+        folder = re.search(r"/tmp/sent-\w+", " ".join(process.cmdline()))
+        alive = folder and any(
+            other.pid != process.pid and folder[0] in " ".join(other.info["cmdline"] or ())
+            for other in psutil.process_iter(["cmdline"])
+            if other.name() != name
+        )
+        whose = " of another `sentiment run`" if alive else ", left over from an earlier run,"
+    return f" by {name}{whose} (process {process.pid})"
 
 
 def _listeners(port: int) -> Iterator[psutil.Process]:

@@ -20,6 +20,7 @@ from serve_app.jobs.folder import refuse_strange, replacing
 from serve_app.jobs.progress import Steps
 from serve_app.jobs.source import bundled, identify, prepared_folder
 from serve_app.jobs.stopping import Stopped, stoppable
+from serve_app.jobs.texts import require_labelled
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ def prepare(options: Options) -> Manifest:
     start = time.monotonic()
     steps = Steps(8 if options.precision == "fp32" else 10)
     refuse_strange(options.output)
+    if options.labelled is not None:  # before a model is fetched
+        require_labelled(options.labelled)
     present = _present(options, steps)
     if _pinned_and_there(present, options):
         return _up_to_date(options, present, steps)

@@ -6,6 +6,7 @@ takes an hour for, and a fault in the last line would end the job near its end.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serve_app.jobs.output import ADDED, ScoreError, Stamps, absolute, place
@@ -229,6 +230,8 @@ def inputs(files: Sequence[str], text: str, ident: str | None) -> Inputs:
 
 
 def _kind(file: str) -> str:
+    if Path(file).is_dir():
+        return "parquet"
     name = file.lower().removesuffix(".gz").rpartition("/")[2]
     ending = name.rpartition(".")[2] if "." in name else "parquet"
     if ending not in KINDS:

@@ -5,6 +5,7 @@ answer, streams their logs and ends everything it started.
 """
 
 import argparse
+import ipaddress
 import os
 import signal
 import subprocess
@@ -19,13 +20,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from serve_app.jobs import preflight
+from serve_app.jobs.arguments import port
 from serve_app.jobs.source import BUNDLED, prepared_folder
+from serve_app.jobs.stopping import heard
 from serve_app.local_cluster import ClusterError, LocalCluster, has_haproxy
-from serve_app.serve_config import BASE, LOCAL, ROOT, Config, least_cpus, load
+from serve_app.serve_config import BASE, LOCAL, ROOT, Config, ConfigError, least_cpus, load
 
 START_S = 180.0
 STOP_S = 10.0
 """After so long the page is killed."""
+HERE = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""What is on this machine is asked without a proxy."""
 TELL_S = 30.0
 """After so long without an answer, and every so long again, it is said what there is instead."""
 
@@ -34,10 +39,12 @@ def main(argv: Sequence[str]) -> int:
     """Returns 0 after Ctrl-C or SIGTERM, 1 where the service could not be started."""
     options = _parser().parse_args(argv)
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in heard():
         signal.signal(number, lambda *_: stopped.set())
     begin = time.monotonic()
-    config = load(BASE, LOCAL, {"http_options": {"host": options.host, "port": options.port}})
+    if not BASE.exists():
+        _say(f"`sentiment run` works from the repository, of which this is a copy: no {BASE.name}.")
+        return 1
     page = options.page and find_spec("streamlit") is not None
     ports = {
         "API": (options.host, options.port),
@@ -46,7 +53,9 @@ def main(argv: Sequence[str]) -> int:
     if page:
         ports["page"] = (options.host, options.page_port)
     try:
-        preflight.check_settings()
+        config = load(BASE, LOCAL, {"http_options": {"host": options.host, "port": options.port}})
+        for warning in preflight.check_settings():
+            _say(warning)
         for warning in preflight.check(ports, least_cpus(config), preflight.cpus()):
             _say(warning)
         _warn_of_open_ports(options.host)
@@ -54,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
         if stopped.is_set():
             return 0
         return _serve(options, config, folder, page, begin, stopped)
-    except (preflight.NotPossibleError, ClusterError) as error:
+    except (preflight.NotPossibleError, ClusterError, ConfigError) as error:
         if stopped.is_set():  # Ctrl-C ends the preparation too
             return 0
         _say(str(error))
@@ -180,7 +189,7 @@ def _instead(url: str) -> str | None:
     """What an address says instead of 200; None if it says that."""
     try:
         try:
-            with urllib.request.urlopen(url, timeout=5):
+            with HERE.open(url, timeout=5):
                 return None
         except urllib.error.HTTPError as error:
             return error.read().decode(errors="replace")
@@ -193,9 +202,9 @@ def _reachable(host: str) -> str:
 
 
 def _warn_of_open_ports(host: str) -> None:
-    if host == "0.0.0.0":
+    if not _is_loopback(host):
         _say(
-            "HOST=0.0.0.0: the API and the page are open to whoever reaches this machine;"
+            f"HOST={host}: the API and the page are open to whoever reaches this machine;"
             " set SENTIMENT_AUTH to ask for keys."
         )
     if has_haproxy():
@@ -206,6 +215,13 @@ def _warn_of_open_ports(host: str) -> None:
         "Ray's own ports listen on every interface. They ask for the token in ~/.ray/auth_token,"
         " as the dashboard does."
     )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _say_where(options: argparse.Namespace, api: str, page: bool, seconds: float) -> None:
@@ -238,8 +254,8 @@ def _parser() -> argparse.ArgumentParser:
         "--precision", choices=("auto", "fp32", "int8"), default="auto", help="of ONNX"
     )
     parser.add_argument("--host", default="127.0.0.1", help="where API and page listen")
-    parser.add_argument("--port", type=int, default=8000, help="of the API")
-    parser.add_argument("--page-port", type=int, default=8501, help="of the Streamlit page")
-    parser.add_argument("--dashboard-port", type=int, default=8265, help="of the Ray dashboard")
+    parser.add_argument("--port", type=port, default=8000, help="of the API")
+    parser.add_argument("--page-port", type=port, default=8501, help="of the Streamlit page")
+    parser.add_argument("--dashboard-port", type=port, default=8265, help="of the Ray dashboard")
     parser.add_argument("--no-page", dest="page", action="store_false", help="the API alone")
     return parser

@@ -8,10 +8,10 @@ lie in object storage; `RAY_ADDRESS` names a cluster, else one is started here.
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serve_app.api.errors import ProblemError
@@ -22,6 +22,7 @@ from serve_app.engine.batcher import Budget
 from serve_app.engine.loading import BACKENDS, BackendName, load
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, rank
 from serve_app.jobs import preflight
+from serve_app.jobs.arguments import positive
 from serve_app.jobs.output import (
     ERROR,
     LABEL,
@@ -32,7 +33,8 @@ from serve_app.jobs.output import (
     ScoreError,
 )
 from serve_app.jobs.rows import Inputs, inputs
-from serve_app.jobs.source import BUNDLED, PREPARED
+from serve_app.jobs.source import BUNDLED, PREPARED, prepared
+from serve_app.jobs.stopping import Stopped, stoppable
 from serve_app.serve_config import ROOT
 
 if TYPE_CHECKING:
@@ -116,19 +118,23 @@ def _fault(text: Any, column: str) -> str | None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Returns 0, 1 where it was refused with a sentence, 130 after Ctrl-C."""
+    """Returns 0, 1 where it was refused with a sentence, 128 and a signal's number after one."""
     options = parser().parse_args(argv)
     try:
-        score(options)
+        with stoppable():
+            score(options)
     except (ScoreError, ArtifactError) as error:
         print(f"sentiment: {error}", file=sys.stderr)
+        return 1
+    except ConnectionError as error:
+        print(f"sentiment: the Ray cluster cannot be reached: {error}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"sentiment: {options.output} cannot be used: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except Stopped as stop:
         print(f"sentiment: stopped. {_how_to_go_on(options)}", file=sys.stderr)
-        return 130
+        return stop.code
     return 0
 
 
@@ -143,7 +149,10 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("files", nargs="+", metavar="FILE", help="or a folder, or s3://…")
     result.add_argument("--output", required=True, metavar="DIR", help="a folder, or s3://…")
     result.add_argument(
-        "--model", type=Path, default=DEFAULT_MODEL, help="a prepared folder (default: %(default)s)"
+        "--model",
+        type=prepared,
+        default=DEFAULT_MODEL,
+        help="one that was prepared, by its folder or as it was named then (default: %(default)s)",
     )
     result.add_argument(
         "--backend", choices=BACKENDS, default="onnx", help="(default: %(default)s)"
@@ -156,13 +165,16 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument(
         "--part-rows",
-        type=int,
+        type=positive,
         default=16 * ROWS,
         metavar="N",
         help="of each file that is written: what a kill may cost (default: %(default)s)",
     )
     result.add_argument(
-        "--processes", type=int, metavar="N", help="most at a time, of one CPU each (default: all)"
+        "--processes",
+        type=positive,
+        metavar="N",
+        help="most at a time, of one CPU each (default: all)",
     )
     return result
 
@@ -178,7 +190,7 @@ def score(options: argparse.Namespace) -> None:
         import ray
         import ray.data
     except ImportError as error:
-        raise ScoreError(f"{error.name} is missing: pip install '.[score]'") from None
+        raise ScoreError(f"{error.name} is missing: pip install -e '.[score]'") from None
     artifacts = Artifacts(options.model, verify=False)
     files = inputs(options.files, options.text_column, options.id_column)
     output = Output(options.output)
@@ -190,12 +202,15 @@ def score(options: argparse.Namespace) -> None:
     found = files.look_through()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     here = not os.environ.get("RAY_ADDRESS")
+    ours = signal.getsignal(signal.SIGTERM)
     ray.init(
         address="local" if here else None,
         num_cpus=preflight.cpus() + SPARE_CPUS if here else None,
         logging_level="WARNING",
         log_to_driver=False,
     )
+    if callable(ours):  # Ray has put its own in place, which ends this process on the spot
+        signal.signal(signal.SIGTERM, ours)
     try:
         output.take(job)
         if options.id_column:  # what is read from here on leaves out the rows that are done
@@ -219,6 +234,7 @@ def score(options: argparse.Namespace) -> None:
     except ray.exceptions.RayError as error:
         raise ScoreError(f"{_last_line(error)} {_how_to_go_on(options)}") from error
     finally:
+        output.leave()
         ray.shutdown()
     print(f"sentiment: {options.output} is done: {summary}", file=sys.stderr)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from serve_app.engine.artifacts import sha256
-from serve_app.jobs.errors import PrepareError
+from serve_app.jobs.errors import HubUnreachable, PrepareError
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = Path("models") / "sst2-minilm"
@@ -93,7 +93,10 @@ def identify(model: str | None, revision: str | None) -> Source:
         raise PrepareError(f"there is no folder {folder}")
     from serve_app.jobs.hub import identify_hub
 
-    return identify_hub(model, revision)
+    try:
+        return identify_hub(model, revision)
+    except HubUnreachable as error:
+        raise HubUnreachable(f"{error}; there is no folder of that name here either") from error
 
 
 def bundled() -> Path:
@@ -112,6 +115,15 @@ def prepared_folder(model: str) -> Path:
         return ROOT / PREPARED / where.name
     # Of `checkpoint-500` there is one in each run.
     return ROOT / PREPARED / f"{where.name}-{hashlib.sha256(bytes(where)).hexdigest()[:8]}"
+
+
+def prepared(model: str) -> Path:
+    """The folder that a model was prepared to, by that folder or by what it was prepared from."""
+    folder = Path(model).expanduser()
+    from_hub = not folder.exists() and model.count("/") == 1
+    if from_hub or (folder / CONFIG).is_file():
+        return prepared_folder(model)
+    return folder
 
 
 def identify_folder(folder: Path) -> LocalSource:

@@ -1,4 +1,5 @@
-"""Ctrl-C and SIGTERM as exceptions that unwind the stack, so that what is half-written goes."""
+"""Signals that end a command, as exceptions that unwind the stack, so that what is half-written
+goes."""
 
 import signal
 import threading
@@ -6,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, the request to end, a terminal that is closed."""
 
 
 class Stopped(BaseException):
@@ -19,6 +21,12 @@ class Stopped(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.code = 128 + number
+
+
+def heard() -> list[signal.Signals]:
+    """Those of `SIGNALS` that end this command: `nohup` keeps it alive when the terminal goes."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [number for number in SIGNALS if not (number is signal.SIGHUP and ignored)]
 
 
 @contextmanager
@@ -45,7 +53,7 @@ def _handling(handler: object) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in SIGNALS}  # type: ignore[arg-type]
+    before = {number: signal.signal(number, handler) for number in heard()}  # type: ignore[arg-type]
     try:
         yield
     finally:

@@ -38,6 +38,20 @@ def class_numbers(labels: Sequence[str]) -> dict[str, int]:
     return numbers | {name: number for number, name in enumerate(labels)}
 
 
+def require_labelled(path: Path) -> None:
+    """Nothing, if it is a file that `read_labelled` may do with.
+
+    Raises:
+        PrepareError: it cannot be read or has another header.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            if file.readline().rstrip("\r\n") != "sentence\tlabel":
+                raise PrepareError(f"{path} does not start with the header sentence<TAB>label")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PrepareError(f"{path} cannot be read: {error}") from error
+
+
 def read_labelled(path: Path, labels: list[str]) -> tuple[list[str], list[int]]:
     """Read a tab-separated file with the header `sentence<TAB>label`.
 
@@ -51,14 +65,14 @@ def read_labelled(path: Path, labels: list[str]) -> tuple[list[str], list[int]]:
     Raises:
         PrepareError: the file is missing, empty or has a line that cannot be understood.
     """
+    require_labelled(path)
     index = class_numbers(labels)
     sentences: list[str] = []
     classes: list[int] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            if next(rows, None) != ["sentence", "label"]:
-                raise PrepareError(f"{path} does not start with the header sentence<TAB>label")
+            next(rows)
             for number, row in enumerate(rows, start=2):
                 if len(row) != 2 or row[1].strip() not in index or not row[0].strip():
                     raise PrepareError(

@@ -1,6 +1,7 @@
 """API keys: what is kept of them, and how the service follows its file."""
 
 import errno
+import io
 import json
 import os
 import stat
@@ -39,6 +40,22 @@ def test_a_key_is_printed_once_and_only_its_hash_is_kept(
     assert got.id == "key:team-a"
     assert got.scopes == {"infer", "stream"}
     assert list(tmp_path.iterdir()) == [file], "no temporary file is left"
+
+
+def test_a_key_that_nobody_saw_is_not_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = tmp_path / "keys.json"
+    for stdout, said in ((Full(), "No space left on device; none was made"), (None, "nowhere")):
+        with monkeypatch.context() as patched:
+            patched.setattr("sys.stdout", stdout)
+            assert main(["create", "--file", str(file), "--name", "a"]) == 1
+        assert said in capsys.readouterr().err
+    assert not file.exists()
 
 
 def test_keys_are_listed_and_revoked_by_name_or_id(

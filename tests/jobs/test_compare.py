@@ -15,9 +15,11 @@ from serve_app.jobs.compare import (
     _flipped,
     main,
     mcnemar,
+    parser,
     read,
     verdict,
 )
+from serve_app.jobs.source import prepared_folder
 
 TEXTS = ["the film was very good", "a bad film", "it is great and awful", "not good", "to this"]
 TORCH = Way("transformers", "fp32", True, 0.9, 1.0, 0, 872, 0, 0.0, 0.0, 0.0, 8.0, 9.0, [])
@@ -125,15 +127,57 @@ def test_labels_that_differ_in_case_alone_are_two(tmp_path: Path) -> None:
     assert found.tolist() == [1, 0]
 
 
-def test_a_report_that_cannot_be_written_is_printed_all_the_same(
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_measured(
     prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = labelled(tmp_path, ["1", "0", "1", "0", "1"])
     away = tmp_path / "away" / "report.json"
-    assert main([str(path), "--model", str(prepared), "--rounds", "1", "--json", str(away)]) == 1
+    assert main([str(path), "--model", str(prepared), "--json", str(away)]) == 1
+    said = capsys.readouterr()
+    assert "report.json cannot be written: No such file or directory." in said.err
+    assert "round 1" not in said.err
+
+
+def test_a_report_is_printed_where_the_disk_is_full_at_the_end(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = labelled(tmp_path, ["1", "0", "1", "0", "1"])
+    arguments = [str(path), "--model", str(prepared), "--rounds", "1", "--json", "/dev/full"]
+    assert main(arguments) == 1
     said = capsys.readouterr()
     assert said.out.rstrip().splitlines()[-1].startswith("Run ")
-    assert "report.json was not written: No such file or directory." in said.err
+    assert "/dev/full was not written: No space left on device." in said.err
+    assert "round 1 of 1: onnx int8 on 5 texts …" in said.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.ndjson", b'{"sentence": "a"}\n\n{bad\n', "line 3 is no JSON: Expecting property name"),
+        ("a.csv", b"sentence\ncaf\xe9\n", "is not UTF-8 text; save it as UTF-8"),
+        ("a.csv", b"", "has no rows"),
+        ("a.csv.gz", b"", "is no plain CSV, TSV or NDJSON file"),
+        ("a.parquet", b"", "is no plain CSV, TSV or NDJSON file"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(CompareError, match=said):
+        read(path, "sentence", "label", ["NEGATIVE", "POSITIVE"])
+
+
+def test_the_model_may_be_named_as_when_it_was_prepared(tmp_path: Path) -> None:
+    prepared_from = parser().parse_args(["a.csv", "--model", "someone/model"]).model
+    assert prepared_from == prepared_folder("someone/model")
+    (tmp_path / "config.json").write_text("{}")
+    assert parser().parse_args(["a.csv", "--model", str(tmp_path)]).model == prepared_folder(
+        str(tmp_path)
+    )
+    (tmp_path / "config.json").unlink()
+    assert parser().parse_args(["a.csv", "--model", str(tmp_path)]).model == tmp_path
 
 
 def test_what_is_not_certified_is_not_advised() -> None:
@@ -162,8 +206,8 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
         ("short.csv", "label,sentence\n1,fine\n0\n", "row 2 has no 'sentence'"),
         ("short.tsv", "sentence\tlabel\nfine\n", "row 1 has no 'label'"),
         ("in.ndjson", '{"sentence": "fine"}\n{"text": "bad"}\n', "row 2 has no 'sentence'"),
-        ("in.jsonl", '{"sentence": "fine"}\n["bad"]\n', "row 2 has no 'sentence'"),
-        ("list.ndjson", '["fine"]\n', "no column 'sentence'"),
+        ("in.jsonl", '{"sentence": "fine"}\n["bad"]\n', "line 2 is no JSON object"),
+        ("list.ndjson", '["fine"]\n', "line 1 is no JSON object"),
         ("long.csv", "text\nfine,1\n", "no column 'sentence', but text"),
         ("huge.csv", f"sentence,label\n{'x' * 200_000},1\n", "cannot be read: field larger"),
     ],
@@ -182,7 +226,6 @@ def test_a_file_with_a_fault_is_refused(name: str, content: str, said: str, tmp_
         ((), "has the label 'maybe'; the model has NEGATIVE, POSITIVE (or 0 to 1)"),
         (("--text-column", "text"), "has no column 'text', but sentence, label"),
         (("--model", "/nowhere"), "sentiment prepare"),
-        (("--rounds", "0"), "must be at least 1"),
     ],
 )
 def test_a_refusal_is_one_sentence(

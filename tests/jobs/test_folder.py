@@ -87,3 +87,10 @@ def test_what_a_link_leads_to_is_replaced(tmp_path: Path) -> None:
 def test_a_mount_is_refused_before_the_work() -> None:
     with pytest.raises(PrepareError, match="is a mount, expected a folder"):
         refuse_strange(Path("/proc"))
+
+
+def test_the_folder_one_stands_in_is_no_mount(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refuse_strange(Path())

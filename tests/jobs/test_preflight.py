@@ -2,10 +2,11 @@
 
 import re
 import socket
+from types import SimpleNamespace
 
 import pytest
 
-from serve_app.jobs.preflight import NotPossibleError, check, cpus
+from serve_app.jobs.preflight import NotPossibleError, check, check_settings, cpus
 
 
 def test_a_free_machine_passes() -> None:
@@ -29,6 +30,40 @@ def test_a_host_that_cannot_be_listened_on_is_named(host: str) -> None:
     says = rf"listen on {re.escape(host)}, port 8000: [A-Z][\w ]+\. Choose another host"
     with pytest.raises(NotPossibleError, match=says):
         check({"API": (host, 8000)}, cpus_needed=1, cpus=2)
+
+
+def test_one_port_for_two_is_refused() -> None:
+    ports = {"API": ("127.0.0.1", 8000), "page": ("127.0.0.1", 8000)}
+    with pytest.raises(NotPossibleError, match="API and page cannot share port 8000"):
+        check(ports, cpus_needed=1, cpus=2)
+
+
+def test_a_setting_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SENTIMENT_QUOTAS", "SENTIMENT_UI_X", "SENTIMENT_TEST_X", "SENTIMENT_TIMEOUT_S"):
+        monkeypatch.setenv(name, "9")
+    (warning,) = check_settings()
+    assert "SENTIMENT_QUOTAS is no setting of the service" in warning
+
+
+@pytest.mark.parametrize(("live", "said"), [(True, "of another `sentiment run`"), (False, "left")])
+def test_a_live_service_is_no_leftover(
+    live: bool, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def process(number: int, name: str) -> SimpleNamespace:
+        command = [name, "-f", "/tmp/sent-abc/haproxy.cfg"]
+        return SimpleNamespace(
+            pid=number, name=lambda: name, cmdline=lambda: command, info={"cmdline": command}
+        )
+
+    proxy = process(1, "haproxy")
+    others = [proxy, *([process(2, "raylet")] if live else [])]
+    monkeypatch.setattr("psutil.process_iter", lambda _: iter(others))
+    monkeypatch.setattr("serve_app.jobs.preflight._listeners", lambda _: iter([proxy]))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(NotPossibleError, match=said):
+            check({"API": ("127.0.0.1", taken.getsockname()[1])}, cpus_needed=1, cpus=2)
 
 
 def test_too_few_cpus_are_said_with_the_remedy() -> None:
