@@ -13,7 +13,7 @@ from serve_app.api.auth import Authenticator
 from serve_app.api.keys import KeysError
 from serve_app.settings import Settings, SettingsError
 
-LEAST_MEMORY = 3_500_000_000
+LEAST_MEMORY = 3_000_000_000
 PREFIX = "SENTIMENT_"
 OTHERS = tuple(f"{PREFIX}{name}" for name in ("UI_", "TEST_", "NO_SKIP", "KEY", "FUZZ_"))
 """Of the page, the tests and the commands that ask the service."""
@@ -54,7 +54,7 @@ def check(ports: Mapping[str, tuple[str, int]], cpus_needed: float, cpus: int) -
             )
     memory = psutil.virtual_memory().available
     if memory < LEAST_MEMORY:
-        return [f"Only {memory / 1e9:.1f} GB of memory are free; the service takes about 3.5 GB."]
+        return [f"Only {memory / 1e9:.1f} GB of memory are free; the service takes about 3 GB."]
     return []
 
 
