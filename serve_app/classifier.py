@@ -4,11 +4,13 @@ import asyncio
 import logging
 import math
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import ray
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from ray import serve
 
 from serve_app import tracing
@@ -33,6 +35,7 @@ INLINE_CHARACTERS = 2000
 NICENESS, BULK_NICENESS = 12, 19
 """Of the model's threads. The event loops come first, so that refusals and answers wait for no
 batch; then single texts, then long requests, which take what is left."""
+BUDGET = Budget()
 INGRESS_TOLD_S = 5.0
 """What an ingress told of its queue is forgotten after so long."""
 
@@ -51,9 +54,9 @@ class ReplicaConfig(BaseModel):
 
     workers: PositiveInt = 1
     threads: PositiveInt = 1
-    batch_texts: PositiveInt = 8
-    batch_tokens: PositiveInt = 2048
-    batch_padding: float = 0.15
+    batch_texts: PositiveInt = BUDGET.texts
+    batch_tokens: PositiveInt = BUDGET.tokens
+    batch_padding: float = Field(BUDGET.padding, ge=0, le=1)
     precision: Choice = "prepared"
 
     @property
@@ -85,12 +88,15 @@ class Classifier:
         if self._batchers is not None and config == self._config:
             return  # Serve calls at every change of rank too, as when another replica dies
         backend, certificate = await asyncio.to_thread(self._load, config)
+        short = Batcher(backend.logits, config.workers, config.budget, NICENESS)
+        try:
+            long = Batcher(backend.logits, config.workers, config.budget, BULK_NICENESS, LONG_TURN)
+        except BaseException:  # no threads are left for it: all stays as it was
+            short.close()
+            raise
         old = self._batchers or ()
         self._backend, self._certificate, self._config = backend, certificate, config
-        self._batchers = (
-            Batcher(backend.logits, config.workers, config.budget, NICENESS),
-            Batcher(backend.logits, config.workers, config.budget, BULK_NICENESS, LONG_TURN),
-        )
+        self._batchers = short, long
         for batcher in old:
             await asyncio.to_thread(batcher.close)
         _warn_of_threads(config, _cpus())
@@ -109,21 +115,20 @@ class Classifier:
     async def infer(self, call: Call) -> Reply:
         """Answer every text of a call; one that fails does not fail its neighbours."""
         start, begun = time.perf_counter(), time.time_ns()
-        if call.waiting:
-            self._told[call.ingress] = (start, call.waiting)
-        else:
-            self._told.pop(call.ingress, None)
+        self._told[call.ingress] = (start, call.waiting)
         texts = [text for request in call.requests for text in request]
         if sum(map(len, texts)) <= INLINE_CHARACTERS:
-            encoded = self._backend.encode(texts)
+            encoded = _encode(self._backend, texts)
         else:
-            encoded = await asyncio.to_thread(self._backend.encode, texts)
+            encoded = await asyncio.to_thread(_encode, self._backend, texts)
         tokenize = time.perf_counter() - start
         flows = [(call.ingress, flow) for flow in call.flows]
         futures = self._loaded[call.bulk].submit(_like(call.requests, encoded), flows)
-        scored = await asyncio.gather(*futures, return_exceptions=True)
+        answers = iter(await asyncio.gather(*futures, return_exceptions=True))
+        scored = [next(answers) if isinstance(text, Encoded) else text for text in encoded]
         backend = self._backend.name
-        self._telemetry.note(TOKENS, sum(map(len, encoded)), backend=backend)
+        tokens = sum(len(text) for text in encoded if isinstance(text, Encoded))
+        self._telemetry.note(TOKENS, tokens, backend=backend)
         if isinstance(scored[0], Scored):
             self._telemetry.note(BATCH_SIZE, scored[0].batch_size, backend=backend)
         reply = _reply(self._name, encoded, scored, len(self._artifacts.manifest.labels), tokenize)
@@ -147,14 +152,14 @@ class Classifier:
             "threads": self._config.threads,
             "cpus": _cpus(),
             "texts": self._texts,
-            "certificate": self._certificate.as_dict(),
+            "certificate": asdict(self._certificate),
         }
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Texts in hand and this replica's share of those that wait in the ingresses."""
         horizon = time.perf_counter() - INGRESS_TOLD_S
-        told = sum(waiting for at, waiting in self._told.values() if at > horizon)
-        return {TEXTS: self._texts + told}
+        self._told = {name: said for name, said in self._told.items() if said[0] > horizon}
+        return {TEXTS: self._texts + sum(waiting for _, waiting in self._told.values())}
 
     async def check_health(self) -> None:
         """Run one golden text past the queue: overload is no illness, a stuck model is."""
@@ -196,14 +201,26 @@ def _warn_of_threads(config: ReplicaConfig, cpus: float) -> None:
         )
 
 
-def _like(requests: list[list[str]], encoded: list[Encoded]) -> list[list[Encoded]]:
+def _encode(backend: Backend, texts: list[str]) -> list[Encoded | Exception]:
+    """One result a text: its tokens, or what the tokenizer raised on it."""
+    try:
+        return [*backend.encode(texts)]
+    except Exception as error:
+        if len(texts) == 1:
+            return [error]
+        return [result for text in texts for result in _encode(backend, [text])]
+
+
+def _like(requests: list[list[str]], encoded: list[Encoded | Exception]) -> list[list[Encoded]]:
+    """The tokens that there are, by request."""
     rest = iter(encoded)
-    return [[next(rest) for _ in request] for request in requests]
+    results = ([next(rest) for _ in request] for request in requests)
+    return [[text for text in request if isinstance(text, Encoded)] for request in results]
 
 
 def _reply(
     replica: str,
-    encoded: list[Encoded],
+    encoded: Sequence[Encoded | Exception],
     scored: list[Scored | BaseException],
     classes: int,
     tokenize: float,
@@ -215,7 +232,9 @@ def _reply(
         queue=np.zeros(count, dtype=np.float32),
         inference=np.zeros(count, dtype=np.float32),
         batch_size=np.zeros(count, dtype=np.int32),
-        truncated=[row for row, text in enumerate(encoded) if text.truncated],
+        truncated=[
+            row for row, text in enumerate(encoded) if isinstance(text, Encoded) and text.truncated
+        ],
         errors={},
         tokenize=tokenize * 1000,
     )

@@ -136,6 +136,7 @@ class Dispatcher:
             self._characters -= characters
             self.requests -= 1
             if request.left:  # given up, or one of its calls failed
+                request.texts = ()  # they count no more, and what the lane still has is small
                 lane.leave()
 
     def require_room(self, texts: int, within: float, characters: int = 0) -> None:
@@ -193,21 +194,19 @@ class Dispatcher:
         )
         try:
             reply = await self._call(call, dropped)
-        except Exception as error:  # whatever it was, the clients must hear of it
+        except (Exception, asyncio.CancelledError) as error:
+            # Whatever it was, the clients must hear of it; Ray may have cancelled the call.
+            if not isinstance(error, BackendError):
+                error = BackendError(str(error) or type(error).__name__)
             for request, _ in items:
                 if not request.future.done():
-                    request.future.set_exception(
-                        error if isinstance(error, BackendError) else BackendError(str(error))
-                    )
+                    request.future.set_exception(error)
             return
         self._replicas[reply.replica] = time.monotonic()
         row = 0
-        truncated = set(reply.truncated)
         for request, indices in items:
             waited = (sent - request.since) * 1000
             for index in indices:
                 request.fill(index, reply, row, waited)
-                if row in truncated and request.answers is not None:
-                    request.answers.truncated += 1
                 row += 1
         self._rate.add(row)

@@ -123,7 +123,7 @@ class Lane:
         for call in self._in_flight.values():
             if not call.awaited and not call.dropped.done():
                 call.dropped.set_result(None)
-        # Their texts too, or impatient clients filled the memory and had replicas started for
+        # Of what waits too, or impatient clients filled the memory and had replicas started for
         # nobody. Not each time, since all that waits is walked.
         if len(self._queue) > self._swept:
             self._queue.keep(lambda item: not item[0].future.done())

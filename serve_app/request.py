@@ -56,6 +56,9 @@ class Request:
         self.id = REQUEST_ID.get()
 
     def fill(self, index: int, reply: Reply, row: int, waited: float) -> None:
+        """Take the answer of one text; nothing, once nobody waits for it."""
+        if self.future.done():
+            return
         if self.answers is None:
             shape = (len(self.texts), reply.logits.shape[1])
             self.answers = Answers(np.empty(shape, dtype=np.float32), self.backend)
@@ -63,11 +66,11 @@ class Request:
         answers.logits[index] = reply.logits[row]
         if row in reply.errors:
             answers.errors[index] = reply.errors[row]
+        answers.truncated += row in reply.truncated
         self.left -= 1
         if self.left == 0:
             answers.queue = waited + float(reply.queue[row])
             answers.tokenize = reply.tokenize
             answers.inference = float(reply.inference[row])
             answers.batch_size = int(reply.batch_size[row])
-            if not self.future.done():
-                self.future.set_result(answers)
+            self.future.set_result(answers)

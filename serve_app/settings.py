@@ -35,7 +35,11 @@ class Settings(BaseSettings):
     """Settings of the service; each is read from `SENTIMENT_<NAME>`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SENTIMENT_", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix="SENTIMENT_",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     model: Path = Field(

@@ -3,19 +3,23 @@
 import asyncio
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from serve_app import classifier
+from serve_app.autoscaling import TEXTS
 from serve_app.classifier import Classifier, ReplicaConfig, _reply, _tell, _warn_of_threads
 from serve_app.engine.backend import Encoded
-from serve_app.engine.batcher import Batcher, Scored
+from serve_app.engine.batcher import Batcher, ClosedError, Scored
 from serve_app.engine.postprocess import Logits
 from serve_app.messages import Call, Reply
 from tests.integration.waiting import until
+from tests.notes import Notes
 
 TEXT = Encoded([1, 2])
 
@@ -136,3 +140,72 @@ def test_the_log_names_the_requests_whose_texts_failed(caplog: pytest.LogCapture
     _tell(call, Reply("a", ones[:, None], ones, ones, ones.astype(np.int32), [], errors, 0.0))
     assert "requests two, three: too odd" in caplog.text
     assert "secret" not in caplog.text
+
+
+async def test_a_text_that_cannot_be_tokenized_fails_alone() -> None:
+    def encode(texts: Sequence[str]) -> list[Encoded]:
+        if "odd" in texts:
+            raise ValueError("no token for it")
+        return [TEXT for _ in texts]
+
+    batcher = Batcher(good, 1, ReplicaConfig().budget)
+    parts = SimpleNamespace(
+        _told={},
+        _name="a",
+        _backend=SimpleNamespace(name="onnx", encode=encode),
+        _loaded=(batcher, batcher),
+        _telemetry=Notes(),
+        _artifacts=SimpleNamespace(manifest=SimpleNamespace(labels=["bad", "good"])),
+    )
+    try:
+        for fine in ("fine", "fine" * classifier.INLINE_CHARACTERS):
+            call = Call([[fine], ["odd", fine], ["odd"]], "i", 0.0, (1, 2, 3), (), ("x", "y", "z"))
+            reply = await Classifier.infer(parts, call)  # type: ignore[arg-type]
+            assert reply.errors == dict.fromkeys((1, 3), "no token for it")
+            assert np.isfinite(reply.logits).all(axis=1).tolist() == [True, False, True, False]
+    finally:
+        batcher.close()
+
+
+async def test_a_configuration_that_cannot_be_had_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half taken, it passed for the one that runs when Serve tried it again."""
+    backend = SimpleNamespace(logits=good)
+    parts = SimpleNamespace(_batchers=None, _address=(), _load=lambda _: (backend, "certificate"))
+    monkeypatch.setattr(classifier, "_cpus", lambda: 0.5)
+
+    async def reconfigure(**config: object) -> None:
+        await Classifier.reconfigure(parts, config)  # type: ignore[arg-type]
+
+    await reconfigure(workers=1)
+    before = dict(vars(parts))
+    made: list[Batcher] = []
+
+    def batcher(*args: object) -> Batcher:
+        if made:
+            raise RuntimeError("can't start new thread")
+        made.append(Batcher(*args))  # type: ignore[arg-type]
+        return made[0]
+
+    try:
+        with pytest.raises(ValidationError):
+            await reconfigure(workers=2, batch_padding=15)
+        assert vars(parts) == before
+        monkeypatch.setattr(classifier, "Batcher", batcher)
+        with pytest.raises(RuntimeError, match="thread"):
+            await reconfigure(workers=2)
+        assert vars(parts) == before
+        with pytest.raises(ClosedError):
+            made[0].submit([[TEXT]])
+    finally:
+        for each in (*before["_batchers"], *made):
+            each.close()
+
+
+async def test_what_an_ingress_told_long_ago_is_forgotten() -> None:
+    now = time.perf_counter()
+    old = now - 2 * classifier.INGRESS_TOLD_S
+    parts = SimpleNamespace(_texts=3, _told={"here": (now, 4.0), "gone": (old, 5.0)})
+    assert await Classifier.record_autoscaling_stats(parts) == {TEXTS: 7}  # type: ignore[arg-type]
+    assert list(parts._told) == ["here"]

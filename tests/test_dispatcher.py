@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
@@ -502,3 +503,54 @@ async def test_the_other_calls_of_a_request_that_failed_are_dropped() -> None:
     await settle()
     assert [dropped.done() for dropped in replica.dropped[1:]] == [True]
     replica.may_answer.set()
+
+
+async def test_of_those_who_hang_up_no_text_is_kept() -> None:
+    """A few are not looked for among what waits, and a text may have megabytes."""
+
+    class Text(str):
+        """Can be referred to weakly."""
+
+    replica = Replica()
+    it = dispatcher(replica)
+    replica.may_answer.clear()
+    calls = []
+    for n in range(2):  # as many as a replica may have
+        calls.append(asyncio.create_task(it.infer(["x"], 60)))
+        await called(replica, n + 1)
+    text = Text("long")
+    kept = weakref.ref(text)
+    left = asyncio.create_task(it.infer([text], 60))
+    await settle()
+    left.cancel()
+    await asyncio.wait({left})
+    del text, left
+    assert len(it._short) == 1
+    assert kept() is None
+    replica.may_answer.set()
+    await asyncio.gather(*calls)
+
+
+async def test_a_call_that_was_cancelled_on_its_way_is_told() -> None:
+    """By Ray; those who wait for it had heard of it at their deadline alone."""
+
+    async def call(call: Call, dropped: Dropped) -> Reply:
+        raise asyncio.CancelledError
+
+    it = dispatcher(Replica())
+    it._call = call
+    with pytest.raises(BackendError, match="CancelledError"):
+        await it.infer(["x"], 1)
+
+
+def test_a_loop_that_ends_is_not_held_up_by_calls() -> None:
+    async def go() -> None:
+        replica = Replica()
+        replica.may_answer.clear()
+        asking = asyncio.create_task(dispatcher(replica).infer(["x"], 60))
+        await called(replica, 1)
+        assert not asking.done()
+
+    start = time.monotonic()
+    asyncio.run(go())
+    assert time.monotonic() - start < 10

@@ -77,7 +77,7 @@ async def respond(
     if refused := shedding.shed(request.headers):
         count(gateway, route, backend, OVERLOADED.status, kind, refused)
     try:
-        client = await gateway.authenticate(request, scope="infer")
+        client = await gateway.identity.authenticate(request, scope="infer")
         kind = client.kind
         # At overload most are refused: they should cost neither a parsed body nor the quota.
         _require_room(gateway, backend)

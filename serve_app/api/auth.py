@@ -38,7 +38,7 @@ class Authenticator:
             self._tokens = _tokens(settings)
 
     async def authenticate(self, request: Request, scope: Scope | None = None) -> Client:
-        """The client of a request, who has the scope if one is asked for.
+        """The client of a request, who has the scope if one is asked for; before its body is read.
 
         Raises:
             ProblemError: 401 no or a bad credential, 403 not allowed, 503 cannot be checked now.

@@ -52,7 +52,7 @@ class UncheckedError(Exception):
         self.retry_after = retry_after
 
 
-def shown(value: object) -> str:
+def logged(value: object) -> str:
     """A part of a stranger's credential as a log may have it: short and on one line."""
     text = ascii(value)
     return text if len(text) <= 42 else f"{text[:40]}…"

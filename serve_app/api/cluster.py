@@ -23,7 +23,7 @@ def router(gateway: Gateway) -> APIRouter:
         openapi_extra=needs("cluster"),
     )
     async def cluster(request: Request) -> Response:
-        await gateway.authenticate(request, scope="cluster")
+        await gateway.identity.authenticate(request, scope="cluster")
         try:
             return JSONResponse(await gateway.cluster())
         except TimeoutError:

@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from starlette.requests import Request
-
 from serve_app.api.auth import Authenticator
-from serve_app.api.client import Client, Scope
 from serve_app.api.limits import Quota
 from serve_app.api.room import Room
 from serve_app.api.shared import Shared
@@ -69,10 +66,6 @@ class Gateway:
             backend: Shared(functools.partial(self._description, backend), DESCRIBE_CACHED_S)
             for backend in self.describe
         }
-
-    async def authenticate(self, request: Request, scope: Scope | None = None) -> Client:
-        """See `Authenticator.authenticate`; call it before the body is read."""
-        return await self.identity.authenticate(request, scope)
 
     async def descriptions(self) -> dict[str, Description | None]:
         """What a replica of each backend says of itself; None where none answers."""

@@ -78,7 +78,7 @@ def router(gateway: Gateway) -> APIRouter:
         responses={200: {"headers": REQUEST_ID}, **problems(405)},
     )
     async def info(request: Request) -> Response:
-        await gateway.authenticate(request)
+        await gateway.identity.authenticate(request)
         manifest = gateway.manifest
         settings = gateway.settings
         return JSONResponse(

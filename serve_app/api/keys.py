@@ -180,6 +180,7 @@ class KeyFile:
             self.fault = fault
             if isinstance(error.__cause__, OSError):  # it may pass; a key may have been revoked
                 self._failed, self._again = seen, time.monotonic() + AGAIN_S
+                self._seen = ()  # also where it comes back as it was before
             else:
                 self._seen = seen
             return

@@ -28,6 +28,8 @@ T = TypeVar("T")
 POLICY = "texts"
 AWAY_S = 1.0
 """While Redis is away, one request in so long asks it; the others are not kept waiting."""
+EXPIRE_S = 1.0
+"""How often counts in memory that have expired are looked for."""
 CONNECTIONS = 8
 """To Redis at the same time. Who waits for one waits for this process, which is no sign that Redis
 is away: the time-out begins afterwards."""
@@ -69,7 +71,7 @@ class Quota:
         # `qu` tells the unit, which is requests where it is not told.
         self._policy = f'"{POLICY}";q={self._limit.amount};w={self._length};qu="texts"'
         if settings.quota_redis is None:
-            self._storage = MemoryStorage()
+            self._storage = _Memory()
         else:
             self._timeout = settings.quota_redis_timeout_s
             self._storage = _redis(settings.quota_redis.get_secret_value(), self._timeout)
@@ -245,6 +247,14 @@ class Quota:
             self._fault = ""
             self._back_since = time.monotonic()
             logger.warning("Redis counts the quotas again")
+
+
+class _Memory(MemoryStorage):
+    """Looks for what has expired now and then; the library walks all clients at each hit."""
+
+    async def _MemoryStorage__expire_events(self) -> None:  # noqa: N802 the library's `__`
+        await super()._MemoryStorage__expire_events()  # type: ignore[misc]
+        await asyncio.sleep(EXPIRE_S)  # until it ends, the library begins no other
 
 
 def _redis(url: str, timeout: float) -> RedisStorage:

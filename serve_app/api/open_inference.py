@@ -48,7 +48,7 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.get("/v2", **schemas.METADATA)
     async def metadata(request: Request) -> Response:
-        await gateway.authenticate(request)
+        await gateway.identity.authenticate(request)
         return JSONResponse(
             {
                 "name": "sentiment-service",
@@ -68,7 +68,7 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.get("/v2/models/{model}", **schemas.model_metadata(models))
     async def model_metadata(request: Request) -> Response:
-        await gateway.authenticate(request)
+        await gateway.identity.authenticate(request)
         name = model_of(request)
         return JSONResponse(
             {
@@ -84,7 +84,7 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.get("/v2/models/{model}/ready", **schemas.model_ready(models))
     async def model_ready(request: Request) -> Response:
-        await gateway.authenticate(request)
+        await gateway.identity.authenticate(request)
         name = model_of(request)
         await require(name)
         return JSONResponse({"name": name, "ready": True})
@@ -94,7 +94,7 @@ def router(gateway: Gateway) -> APIRouter:
         try:
             name = model_of(request)
         except ProblemError:  # who may not ask is not told which models there are
-            await gateway.authenticate(request, scope="infer")
+            await gateway.identity.authenticate(request, scope="infer")
             raise
 
         def render(asked: _Asked, answers: Answers) -> Rendered:

@@ -14,7 +14,7 @@ import orjson
 
 from serve_app.api.body import parse
 from serve_app.api.errors import INVALID, ProblemError
-from serve_app.api.schemas import check_texts, shown
+from serve_app.api.schemas import check_texts, quoted
 
 _BOM = "\ufeff".encode()
 LONGEST_ID = 1024
@@ -70,12 +70,12 @@ class Rows(ABC):
             whole = [bytes(self._rest), *others[:-1]]
             self._rest = bytearray(others[-1])
         for line in whole:
-            too_long = self._skipping or len(line) > self._limit
+            too_long = self._skipping or self._longer(line)
             self._skipping = False
             rows: list[Row] = []
             self._line(None if too_long else line.removesuffix(b"\r"), rows)
             yield from rows
-        if len(self._rest) > self._limit:
+        if self._longer(self._rest):
             self._skipping, self._rest = True, bytearray()
 
     def end(self) -> list[Row]:
@@ -95,6 +95,10 @@ class Rows(ABC):
     @abstractmethod
     def _last(self, rows: list[Row]) -> None:
         """Append what is left after the last line."""
+
+    def _longer(self, line: bytes | bytearray) -> bool:
+        """Whether a line is longer than a row may be, its end not counted."""
+        return len(line) - line.endswith(b"\r") > self._limit
 
     def _append(self, rows: list[Row], row: Row) -> None:
         rows.append(row)
@@ -156,25 +160,30 @@ class CsvRows(Rows):
         self._id_at: int | None = None
         self._open = bytearray()
         self._quoted = False
+        self._refused = False  # the record that is open was too long
 
     def _line(self, line: bytes | None, rows: list[Row]) -> None:
         # Each line is looked at once, however many a quoted field holds.
-        if line is not None:
+        if line is None:  # nor is it known whether a quote closes in it
+            self._quoted = False
+        else:
             if self._header is None and not self._open:
                 line = line.removeprefix(_BOM)
-            self._open += line
             self._quoted = _ends_quoted(line, self._quoted)
-        too_long = line is None or len(self._open) > self._limit
-        if self._quoted and not too_long:  # the field goes on in the next line
-            self._open += b"\n"
+            if not self._refused:
+                self._open += line
+        if not self._refused and (line is None or len(self._open) > self._limit):
+            if self._header is None:
+                self._checked_header([], f"The row is longer than {self._limit} bytes.")
+            self._append(rows, self._too_long)
+            self._refused, self._open = True, bytearray()
+        if self._quoted:  # the field goes on in the next line
+            if not self._refused:
+                self._open += b"\n"
             return
         record = bytes(self._open)
-        self._open, self._quoted = bytearray(), False
-        if too_long and self._header is None:
-            self._checked_header([], f"The row is longer than {self._limit} bytes.")
-        if too_long:
-            self._append(rows, self._too_long)
-        elif record.strip():
+        self._refused, self._open = False, bytearray()
+        if record.strip():
             self._record(record, rows)
 
     def _last(self, rows: list[Row]) -> None:
@@ -214,25 +223,25 @@ class CsvRows(Rows):
         Raises:
             ProblemError: 422, it cannot be read, or has not the column once.
         """
-        have = ", ".join(map(shown, fields[:SHOWN_COLUMNS])) or "none"
+        have = ", ".join(map(quoted, fields[:SHOWN_COLUMNS])) or "none"
         have += ", …" * (len(fields) > SHOWN_COLUMNS)
         if fault:
             detail = fault.replace("The row", "The CSV's header")
         elif len(fields) > MOST_COLUMNS:
             detail = f"The CSV has {len(fields)} columns; it may have {MOST_COLUMNS}."
         elif self._column not in fields:
-            detail = f"The CSV has no column {shown(self._column)}; it has {have}."
+            detail = f"The CSV has no column {quoted(self._column)}; it has {have}."
         elif twice := [name for name in (self._column, "id") if fields.count(name) > 1]:
-            detail = f"The CSV has several columns {shown(twice[0])}; it has {have}."
+            detail = f"The CSV has several columns {quoted(twice[0])}; it has {have}."
         else:
             return fields
         raise ProblemError(INVALID, detail, field="text_column")
 
 
-def _ends_quoted(line: bytes, quoted: bool) -> bool:
+def _ends_quoted(line: bytes, within: bool) -> bool:
     """Whether a line of CSV ends within a quoted field, given whether it begins within one."""
     at = 0
-    if quoted:
+    if within:
         rest = _REST.match(line)
         if rest is None:
             return True

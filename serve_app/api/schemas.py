@@ -59,7 +59,7 @@ class Problem(BaseModel):
     field: str | None = Field(default=None, description="The field at fault, such as `input[3]`.")
 
 
-def shown(name: str) -> str:
+def quoted(name: str) -> str:
     """A client's own name in quotes, cut where it is long: what it sent is not sent back whole."""
     return repr(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…")
 
@@ -74,7 +74,7 @@ def texts_of(body: Any, max_texts: int) -> list[str]:
         raise ProblemError(INVALID, "The body must be a JSON object with the field `input`.")
     unknown = next((name for name in body if name != "input"), None)
     if unknown is not None:
-        name = shown(unknown)
+        name = quoted(unknown)
         raise ProblemError(
             INVALID, f"{name} is no field of this route; it takes `input` alone.", field=name[1:-1]
         )

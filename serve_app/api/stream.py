@@ -6,6 +6,7 @@ reader holds up the pieces, not the upload; a client that hangs up ends all thre
 """
 
 import asyncio
+import errno
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
@@ -73,7 +74,7 @@ def router(gateway: Gateway) -> APIRouter:
             kind = "unknown"
             REQUEST_ID.set(request.headers.get("x-request-id", ""))
             try:
-                client = await gateway.authenticate(request, scope="stream")
+                client = await gateway.identity.authenticate(request, scope="stream")
                 kind = client.kind
                 return _Stream(gateway, client, backend, *_asked(request))
             except Exception as error:
@@ -95,7 +96,7 @@ def router(gateway: Gateway) -> APIRouter:
                     "description": "A line for each row, in order, then a summary.",
                     "content": {NDJSON: {"schema": {"type": "string"}}},
                 },
-                **problems(400, 405, 415, 422),
+                **problems(405, 415, 422, 503),
             },
             openapi_extra={**stream_body(NDJSON, CSV), **PARAMETERS},
         )
@@ -166,22 +167,23 @@ class _Stream(Response):
         self._errors = 0
         self._truncated = 0
         self._status = HUNG_UP
-        self._hung_up = False
+        self._writing: asyncio.Task[None]
         self._drawing = asyncio.Lock()
         self._alone = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             spool = Spool(self._gateway.settings.max_spool_bytes, self._gateway.spools)
-        except OSError:  # no file more, or a disk that is full
-            count(self._gateway, "stream", self._backend, INTERNAL.status, self._client.kind)
-            raise
-        writing = asyncio.create_task(self._write(spool, send))
-        reading = asyncio.create_task(self._read(receive, spool, writing))
+        except OSError as error:  # no file more, or a disk that is full
+            count(self._gateway, "stream", self._backend, OVERLOADED.status, self._client.kind)
+            detail = f"The upload cannot be kept: {error.strerror}."
+            raise ProblemError(OVERLOADED, detail, headers={"Retry-After": "1"}) from error
+        self._writing = writing = asyncio.create_task(self._write(spool, send))
+        reading = asyncio.create_task(self._read(receive, spool))
         try:
             await writing
         except asyncio.CancelledError:
-            pass  # the client has hung up
+            pass  # the client has hung up, or Ray has given the request up
         except Exception:
             self._status = INTERNAL.status
             raise
@@ -194,14 +196,17 @@ class _Stream(Response):
                 spool.close()
                 count(self._gateway, "stream", self._backend, self._status, self._client.kind)
 
-    async def _read(self, receive: Receive, spool: Spool, writing: "asyncio.Task[None]") -> None:
+    async def _read(self, receive: Receive, spool: Spool) -> None:
         """Spool the upload; afterwards, wait for the client to hang up and end the work."""
         full = False
         while True:
-            message = await receive()
+            try:
+                message = await receive()
+            except Exception as error:  # Ray's, whatever kept the upload from coming
+                spool.end(OSError(errno.EIO, repr(error)))
+                return
             if message["type"] == "http.disconnect":
-                self._hung_up = True
-                writing.cancel()
+                self._writing.cancel()
                 return
             if full:
                 continue  # read on, or the client that only sends would never hear of it
@@ -367,8 +372,8 @@ class _Stream(Response):
         return _Piece(body, len(lines), errors, truncated, drawn, drawn_at)
 
     async def _give_back(self, texts: int, drawn_at: float) -> None:
-        """Undo a draw; who hangs up pays for what the model was given."""
-        if self._hung_up:
+        """Undo a draw; whose stream was cancelled, however it was, pays for what the model had."""
+        if self._writing.cancelling():
             return
         await self._gateway.quota.give_back(self._client, texts, drawn_at)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jwt
 
-from serve_app.api.client import Client, RefusedError, shown
+from serve_app.api.client import Client, RefusedError, logged
 from serve_app.api.issuer import Issuer
 
 REQUIRED = ("exp", "iss", "aud", "sub")
@@ -85,14 +85,14 @@ class Tokens:
             raise RefusedError("the token is no JWT") from None
         algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ")
         if algorithm not in self._algorithms:
-            raise RefusedError("the token's algorithm is not allowed", shown(algorithm))
+            raise RefusedError("the token's algorithm is not allowed", logged(algorithm))
         if (kind.lower() if isinstance(kind, str) else kind) not in TYPES:
-            raise RefusedError("the token is no access token", f"typ {shown(kind)}")
+            raise RefusedError("the token is no access token", f"typ {logged(kind)}")
         if not isinstance(kid, str):
             raise RefusedError("the token names no key")
         key = await self.issuer.key(kid, algorithm)
         if key is None:
-            raise RefusedError("the token's key is not known", f"kid {shown(kid)}")
+            raise RefusedError("the token's key is not known", f"kid {logged(kid)}")
         claims = self._claims(token, key, algorithm)
         return _Good(kid, algorithm, key, int(claims["exp"]), _client(claims))
 

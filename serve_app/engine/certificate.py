@@ -4,9 +4,8 @@ import platform
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -49,9 +48,6 @@ class Certificate:
     batch_drift: float
     passed: bool
     seconds: float
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
     def __str__(self) -> str:
         verdict = "certified" if self.passed else "NOT certified"

@@ -259,3 +259,14 @@ def test_a_file_whose_permissions_are_mended_is_read_again(tmp_path: Path) -> No
     before = keys._signature()
     file.chmod(0o640)
     assert keys._signature() != before
+
+
+def test_a_file_that_comes_back_as_it_was_is_no_fault_any_more(tmp_path: Path) -> None:
+    file = tmp_path / "mounted" / "keys.json"
+    file.parent.mkdir()
+    write(file, Records())
+    keys = KeyFile(file)
+    file.parent.rename(tmp_path / "away")
+    assert "No such file" in keys.state()
+    (tmp_path / "away").rename(file.parent)
+    assert keys.state() == ""

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from limits.aio.storage import MemoryStorage
 
 from serve_app.api.client import Client
 from serve_app.api.errors import ProblemError
@@ -433,3 +434,36 @@ def test_no_piece_of_a_password_is_told() -> None:
         Quota(Settings(quota="5/minute", quota_redis="redis://:sec/ret@redis:6379/1"))
     assert "sec" not in str(told.value).removeprefix("SENTIMENT").lower()
     assert told.value.__suppress_context__
+
+
+async def test_counts_that_have_expired_are_not_looked_for_at_each_hit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All clients are walked for that: with many of them it took longer than an answer."""
+    walks = 0
+
+    class Counted(dict[str, float]):
+        def keys(self) -> Any:
+            nonlocal walks
+            walks += 1
+            return super().keys()
+
+    async def draw(it: Quota, times: int) -> Counted:
+        assert isinstance(it._storage, MemoryStorage)
+        it._storage.expirations = counted = Counted(it._storage.expirations)
+        for _ in range(times):
+            await it.draw(A, 1)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return counted
+
+    await draw(quota("10/minute"), 5)
+    assert walks == 1
+    monkeypatch.setattr("serve_app.api.limits.EXPIRE_S", 0.0)
+    it = quota("10/minute")
+    with clock() as now:
+        await it.draw(B, 1)
+        now.now += 1000
+        async with asyncio.timeout(10):
+            while any("key:b" in key for key in await draw(it, 1)):
+                now.now += 60

@@ -127,3 +127,10 @@ async def test_the_examples_are_answered(path: str, model: Any) -> None:
 
 def test_kinds_have_names_of_their_own() -> None:
     assert len({kind.name for kind in KINDS}) == len(KINDS)
+
+
+def test_a_stream_tells_the_errors_that_come_before_it_begins(document: Document) -> None:
+    for path, _, operation in operations(document):
+        if "stream" in path:
+            assert operation["responses"].keys() == {"200", "405", "415", "422", "503"}, path
+            assert operation["responses"]["503"]["headers"]["Retry-After"]["required"], path

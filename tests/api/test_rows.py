@@ -212,3 +212,27 @@ def test_records_end_where_the_library_ends_them(lines: list[str]) -> None:
         return  # the last record's quote is not closed: that is told, not read
     read = [next(csv.reader([record.decode()])) for record in mine]
     assert [r for r in read if any(field.strip() for field in r)] == theirs
+
+
+def test_a_record_of_several_lines_that_is_too_long_is_one_row() -> None:
+    """Its lines were answered as rows, under ids that are pieces of its text."""
+    many = "a line, of the same review\n" * 8
+    one = "x" * 200
+    for text in (many, f"{many}{one}", f"a line\n{one}"):
+        data = f'id,text\n1,good\n2,"{text}"\n3,"third\nrow"\n4,last'.encode()
+        for pieces in ([data], cut(data, [7] * 100)):
+            first, bad, third, last = rows_of(CsvRows(100, "text"), pieces)
+            assert [first.id, third.id, last.id] == ["1", "3", "4"]
+            assert bad == Row(1, None, "The row is longer than 100 bytes.")
+    with pytest.raises(ProblemError, match="header is longer than 100 bytes"):
+        list(CsvRows(100, "text").feed(f'id,"{many}",text\n1,a,b\n'.encode()))
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_the_end_of_a_line_is_no_part_of_a_row_s_length(end: bytes) -> None:
+    line = b'{"input": "some text"}'
+    for size in (len(line), 1):
+        pieces = cut(line + end, [size] * 100)
+        assert rows_of(NdjsonRows(len(line)), pieces) == [Row(0, "some text")]
+        (row,) = rows_of(NdjsonRows(len(line) - 1), pieces)
+        assert "longer" in str(row.error)

@@ -1,12 +1,13 @@
 """The stream route over a dispatcher whose model is plain arithmetic, message by message."""
 
 import asyncio
+import errno
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.answers import infer
 from serve_app.api.client import ANONYMOUS
@@ -464,3 +465,54 @@ async def test_an_unforeseen_fault_is_counted_as_the_service_s_own(
     with pytest.raises(ZeroDivisionError):
         await talk.task
     assert [tags["status"] for tags in ended(world)] == ["500"]
+
+
+async def test_whose_stream_is_cancelled_pays_for_what_the_model_was_given() -> None:
+    """Ray does it at the client's `x-request-timeout-seconds`, and nobody has hung up then."""
+    world = World(quota="160/hour")
+    talk = Conversation(world.app)
+    talk.send(rows(*["text"] * 128), more=False)
+    await talk.message()
+    await world.until(lambda: world.texts == 128)
+    talk.task.cancel()
+    async with asyncio.timeout(20):
+        await asyncio.wait({talk.task})
+    assert not (await world.gateway.quota.take(ANONYMOUS, 33)).granted
+
+
+async def test_an_upload_that_breaks_off_is_told_after_what_was_taken(world: World) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def breaks() -> Message:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionResetError("the proxy died")
+            return message
+
+        await world.app(scope, breaks, send)
+
+    talk = Conversation(app)
+    talk.send(rows("text"))
+    await talk.message()
+    assert (await talk.line())["id"] == 0
+    talk.hang_up()
+    (last,) = await talk.rest()
+    assert last["error"]["status"] == 503
+    assert "the proxy died" in last["error"]["detail"]
+    await talk.task
+    assert world.gateway.spools._left == world.settings.max_spools_bytes
+
+
+async def test_an_upload_that_cannot_be_kept_is_refused_before_it_begins(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("serve_app.api.spool.tempfile.TemporaryFile", full)
+    talk = Conversation(world.app)
+    refused = await talk.message()
+    assert refused["status"] == 503
+    assert (b"retry-after", b"1") in refused["headers"]
+    assert "Too many open files" in json.loads((await talk.message())["body"])["detail"]
+    await talk.task
+    assert [tags["status"] for tags in ended(world)] == ["503"]
