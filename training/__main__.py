@@ -25,7 +25,7 @@ def _order(given: argparse.Namespace) -> Order:
         start=given.start or start_folder(),
         work=work_folder(given),
         recipe=override(Recipe(), given.set),
-        teacher=given.teacher,
+        opinions=given.opinions,
         stopping=stop_asked,
     )
 
@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     add_data(parser)
     parser.add_argument("--output", type=Path, required=True, help="the model folder to write")
     parser.add_argument(
-        "--teacher",
+        "--opinions",
         type=Path,
         default=SHIPPED,
         help="what `python -m training.teacher` wrote; the bundled model's if not given",

@@ -26,15 +26,15 @@ class Augmentation:
         self.transfer = list(transfer)
         whole = set(sentences)
         self.phrases = [row for row in rows if row not in whole]
-        self.count = len(sentences) + round(len(self.phrases) * recipe.phrase_share)
-        self.turnable = turned_rows(rows) if recipe.turned_share else []
+        self.count = len(sentences) + len(self.phrases)
+        self.turnable = turned_rows(rows)
 
     def epoch(self, epoch: int) -> list[Row]:
         chance = random.Random(f"{self.seed}/{epoch}/rows")
         recipe, count = self.recipe, self.count
-        made = self.sentences + chance.sample(self.phrases, count - len(self.sentences))
+        made = self.sentences + chance.sample(self.phrases, len(self.phrases))
         turns = round(count * recipe.turned_share) if self.turnable else 0
-        sample = chance.choices(self.turnable, k=turns) if turns else []
+        sample = chance.choices(self.turnable, k=turns)
         made += [row for row in (turned(row, chance) for row in sample) if row]
         made += paragraphs(
             self.sentences, _PARAGRAPH_SIZES, round(count * recipe.paragraph_share), chance

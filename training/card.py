@@ -12,6 +12,9 @@ from training.recipe import Recipe
 
 _TEXT = Path(__file__).with_name("card.md")
 _TRIES = Path(__file__).with_name("tries.md")
+_PIECED = Path(__file__).with_name("pieced.md")
+# `pieced.md` is told of these weights alone.
+_PIECED_SHA256 = "3ded98818559b3c8a756dbf252258dbe3e9be3cee009a5d24337ad7ad5278c9b"
 
 
 class Story(NamedTuple):
@@ -24,21 +27,24 @@ class Story(NamedTuple):
     validated: list[Figure]
 
 
-def render(story: Story, figures: list[Figure], wrong: list[tuple[Row, float]]) -> str:
-    """`card.md` with its places filled."""
+def render(story: Story, sha256: str, figures: list[Figure], wrong: list[tuple[Row, float]]) -> str:
+    """`card.md` with its places filled; `sha256` is that of the file of weights."""
     text = _TEXT.read_text(encoding="utf-8")
     places = {
+        "sha256": sha256,
+        "pieced": pieced(sha256),
         "figures": "\n".join(table(figures)),
-        "recipe": "\n".join(_recipe(story.recipe)),
+        "recipe": "\n".join(settings(story.recipe)),
         "curve": "\n".join(_curve(story.curves)),
         "validated": "\n".join(_validated(story.validated)),
         "probes": str(len(PROBES)),
         "wrong": str(len(wrong)),
         "mistakes": "\n".join(_mistakes(wrong)),
-        "tries": _TRIES.read_text(encoding="utf-8").strip(),
+        "tries": tries(),
         "rows": f"{story.rows:,}",
         "split_rows": f"{story.split_rows:,}",
         "sentences": f"{story.recipe.validation_sentences:,}",
+        "max_length": str(story.recipe.max_length),
         "final": "all of them" if story.recipe.refit else "the rows outside the split",
     }
     for name, value in places.items():
@@ -46,7 +52,16 @@ def render(story: Story, figures: list[Figure], wrong: list[tuple[Row, float]]) 
     return text
 
 
-def _recipe(recipe: Recipe) -> list[str]:
+def pieced(sha256: str) -> str:
+    """What these weights have of their own to tell of how they were made, if anything."""
+    return _PIECED.read_text(encoding="utf-8").strip() if sha256 == _PIECED_SHA256 else ""
+
+
+def tries() -> str:
+    return _TRIES.read_text(encoding="utf-8").strip()
+
+
+def settings(recipe: Recipe) -> list[str]:
     rows = [f"| `{name}` | {value} |" for name, value in asdict(recipe).items()]
     return ["| setting | value |", "| --- | --- |", *rows]
 

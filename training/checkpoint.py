@@ -46,8 +46,11 @@ def load(path: Path, fingerprint: str) -> Checkpoint | None:
         content = torch.load(path, weights_only=True)
         curve = [Validation(*row) for row in content.pop("curve")]
         checkpoint = Checkpoint(curve=curve, **content)
-    except (RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
-        raise TrainingError(f"{path} cannot be read: delete it to start anew ({error}).") from error
+    except Exception as error:
+        # Damaged bytes raise whatever they happen to spell, and torch's text advises to trust them.
+        raise TrainingError(
+            f"{path} cannot be read: delete it to start anew ({type(error).__name__})."
+        ) from error
     if checkpoint.fingerprint != fingerprint:
         raise TrainingError(
             f"{path} belongs to another recipe, start or precision, or to other data: delete it to"

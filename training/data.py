@@ -106,9 +106,7 @@ def split_validation(rows: list[Row], size: int, seed: int) -> Split:
             f"the training set has {len(sentences)}."
         )
     validation = random.Random(seed).sample(sentences, size)
-    held: set[tuple[str, ...]] = set()
-    for row in validation:
-        held.update(_spans(words(row.text)))
+    held = spans(validation)
     # Longer rows around a validation sentence would leak it as well, but a whole sentence is by
     # definition contained in no other row.
     return Split([row for row in rows if words(row.text) not in held], validation)
@@ -126,6 +124,11 @@ def whole_sentences(rows: list[Row]) -> list[Row]:
         if _SENTENCE_END.search(row.text):
             sentences.append(row)
     return sentences
+
+
+def spans(rows: Iterable[Row]) -> set[tuple[str, ...]]:
+    """Every run of words in the rows: a text whose words are one of them stands in a row."""
+    return {span for row in rows for span in _spans(words(row.text))}
 
 
 def _spans(tokens: tuple[str, ...]) -> Iterable[tuple[str, ...]]:

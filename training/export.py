@@ -4,12 +4,10 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from transformers import BertForSequenceClassification, BertTokenizerFast
 
-from training.checkpoint import Weights
-from training.errors import TrainingError
 from training.files import new_folder
+from training.start import loading
 
 MODEL_FILES = (
     "config.json",
@@ -23,14 +21,14 @@ MODEL_FILES = (
 
 def export(
     model: BertForSequenceClassification,
-    halves: Weights,
+    weights: bytes,
     tokenizer: BertTokenizerFast,
     output: Path,
     card: str,
 ) -> None:
     """Write the folder under another name and put it in place at the end."""
     with new_folder(output) as folder:
-        _save_weights(halves, folder / "model.safetensors", output)
+        (folder / "model.safetensors").write_bytes(weights)
         config = model.config.to_diff_dict()
         config.pop("_name_or_path", None)
         config["architectures"] = ["BertForSequenceClassification"]
@@ -47,19 +45,8 @@ def export(
             path.chmod(0o644)
 
 
-def _save_weights(weights: Weights, path: Path, output: Path) -> None:
-    try:
-        save_file(weights, path, metadata={"format": "pt"})
-    except Exception as error:
-        # safetensors reports a full disk in an exception type of its own.
-        raise TrainingError(
-            f"Could not write {output}: {error}; the same command then goes on from there."
-        ) from error
-
-
 def load_exported(folder: Path) -> BertForSequenceClassification:
-    if not (folder / "config.json").is_file():
-        raise TrainingError(f"{folder} holds no model: config.json is missing.")
-    return BertForSequenceClassification.from_pretrained(
-        folder, local_files_only=True, dtype=torch.float32
-    )
+    with loading(folder):
+        return BertForSequenceClassification.from_pretrained(
+            folder, local_files_only=True, dtype=torch.float32
+        )

@@ -15,11 +15,16 @@ def disk_errors(target: Path) -> Iterator[None]:
     """Say in a sentence what the disk refused."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             reason = "the disk is full; free some space"
-        else:
+        elif isinstance(error, OSError):
             reason = os.strerror(error.errno) if error.errno else str(error)
+        elif type(error) is Exception:
+            # The library of tokenizers reports a full disk in a bare exception.
+            reason = str(error)
+        else:
+            raise
         raise TrainingError(
             f"Could not write {target}: {reason}; the same command then goes on from there."
         ) from error
@@ -46,14 +51,35 @@ def new_folder(path: Path) -> Iterator[Path]:
     old = path.with_name(f".{path.name}.old")
     with disk_errors(path):
         try:
+            _put_back(old, path)
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             yield partial
+            for written in (*partial.rglob("*"), partial):
+                _sync(written)
             # A folder cannot replace one that is not empty: two renames, and the old one last.
             shutil.rmtree(old, ignore_errors=True)
             if path.exists():
                 path.rename(old)
-            partial.rename(path)
+            try:
+                partial.rename(path)
+            finally:
+                _put_back(old, path)
             shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _put_back(old: Path, path: Path) -> None:
+    """What ended between the two renames, an error or a power cut, leaves the old folder."""
+    if old.exists() and not path.exists():
+        old.rename(path)
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold what was written: a rename may come to it first."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

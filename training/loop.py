@@ -1,4 +1,4 @@
-"""The training loop: R-Drop, layer-wise rates, a running average of the weights, resumable."""
+"""The training loop: layer-wise rates, a running average of the weights, resumable."""
 
 import copy
 import sys
@@ -36,7 +36,7 @@ class Run(NamedTuple):
     seed: int
     # The rows of an epoch, as many in each; augmentation may draw them anew.
     epoch_rows: Callable[[int], list[Encoded]]
-    # Without rows to validate on, the last average is kept and nothing stops the run early.
+    # Without rows to validate on, the last average is kept.
     validation: list[Encoded]
     checkpoint: Path
     fingerprint: str
@@ -57,8 +57,6 @@ class _Fitting:
     def __init__(self, model: PreTrainedModel, recipe: Recipe, run: Run) -> None:
         self.recipe, self.run, self.model = recipe, run, model
         self.dtype = choose(recipe.precision)
-        embeddings = model.get_input_embeddings()
-        embeddings.weight.requires_grad_(recipe.train_word_embeddings)
         self.average = copy.deepcopy(model)
         self.optimizer = torch.optim.AdamW(
             parameter_groups(model, recipe), lr=recipe.learning_rate, fused=True
@@ -99,7 +97,7 @@ class _Fitting:
             file=sys.stderr,
         )  # fmt: skip
         with bar:
-            while self.step < self.total and not self._is_hopeless():
+            while self.step < self.total:
                 if self.run.stopping():
                     self.save()
                     raise InterruptedRunError(f"Stopped at step {self.step} of {self.total}")
@@ -143,31 +141,18 @@ class _Fitting:
         return float(loss.detach())
 
     def _loss(self, batch: Batch) -> Tensor:
-        passes = 2 if self.recipe.r_drop else 1
         with autocast(self.dtype):
-            output = self.model(
-                input_ids=batch.input_ids.repeat(passes, 1),
-                attention_mask=batch.attention_mask.repeat(passes, 1),
-            )
-        logits = output.logits.float()
-        loss = functional.cross_entropy(
-            logits, batch.targets.repeat(passes, 1), label_smoothing=self.recipe.label_smoothing
+            output = self.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
+        return functional.cross_entropy(
+            output.logits.float(), batch.targets, label_smoothing=self.recipe.label_smoothing
         )
-        if passes == 2:
-            loss = loss + self.recipe.r_drop * disagreement(*logits.chunk(2))
-        return loss
 
     def _average(self) -> None:
         # Early on the average follows closely, or the random head would stay in it for long.
         decay = min(self.recipe.average_decay, (1 + self.step) / (10 + self.step))
-        trained = [
-            (kept, now)
-            for kept, now in zip(self.average.parameters(), self.model.parameters(), strict=True)
-            if now.requires_grad
-        ]
+        kept, now = list(self.average.parameters()), list(self.model.parameters())
         with torch.no_grad():
-            torch._foreach_lerp_([pair[0] for pair in trained], [pair[1] for pair in trained],
-                                 1 - decay)  # fmt: skip
+            torch._foreach_lerp_(kept, now, 1 - decay)
 
     def _validate(self) -> None:
         rows = self.run.validation
@@ -179,12 +164,6 @@ class _Fitting:
             self.best = _copy(self.average.state_dict())
         self.curve.append(now)
 
-    def _is_hopeless(self) -> bool:
-        if not self.curve:
-            return False
-        best = max(range(len(self.curve)), key=lambda at: _quality(self.curve[at]))
-        return len(self.curve) - 1 - best >= self.recipe.patience
-
 
 def parameter_groups(model: PreTrainedModel, recipe: Recipe) -> list[dict[str, Any]]:
     """A group for each depth and each kind of weight decay, the rate falling with depth."""
@@ -192,8 +171,6 @@ def parameter_groups(model: PreTrainedModel, recipe: Recipe) -> list[dict[str, A
     encoder = f"{model.base_model_prefix}.encoder."
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
         depth, factor = top, recipe.head_rate
         if name.startswith(f"{model.base_model_prefix}.embeddings."):
             depth, factor = 0, 1.0
@@ -218,14 +195,6 @@ def rate_factor(step: int, total: int, warmup: float) -> float:
     if step < rising:
         return (step + 1) / rising
     return (total - step) / max(1, total - rising)
-
-
-def disagreement(first: Tensor, second: Tensor) -> Tensor:
-    """The symmetric KL divergence of two passes."""
-    one, two = first.log_softmax(-1), second.log_softmax(-1)
-    there = functional.kl_div(two, one, reduction="batchmean", log_target=True)
-    back = functional.kl_div(one, two, reduction="batchmean", log_target=True)
-    return (there + back) / 2
 
 
 def _quality(row: Validation) -> tuple[float, float]:

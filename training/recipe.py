@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 
@@ -10,6 +11,18 @@ from training.errors import TrainingError
 # These say which stages there are; a finished stage stays good when they change.
 _OF_STAGES = ("last_epochs", "last_rate", "refit", "seeds")
 _TRUTHS = {"True": True, "False": False}
+_SHARES = ("layer_decay", "label_smoothing", "warmup", "average_decay", "attention_dropout",
+           "natural_share", "typo_share", "turned_share", "paragraph_share",
+           "teacher_share")  # fmt: skip
+# Bounds: without an entry a setting is 0 or more, and finite.
+_LEAST = {
+    "batch_size": 1,
+    "max_length": 3,  # two tokens of a text are not its own
+    "seeds": 1,
+    "validations_per_epoch": 1,
+    "checkpoint_steps": 1,
+}
+_MOST = dict.fromkeys(_SHARES, 1) | {"seed": 2**32 - 1}
 
 
 @dataclass(frozen=True)
@@ -22,25 +35,18 @@ class Recipe:
     learning_rate: float = 1.6e-4
     # Each layer below the top learns at this share of the rate of the one above it.
     layer_decay: float = 0.92
-    # Frozen word vectors would save a tenth of a step (see the tries).
-    train_word_embeddings: bool = True
     # The new head's rate, as a multiple.
     head_rate: float = 1.0
     label_smoothing: float = 0.0
     warmup: float = 0.06
     weight_decay: float = 0.01
     clip_norm: float = 1.0
-    # Two passes with different dropout must agree: KL divergence, symmetric, times this. With a
-    # teacher the same time is better spent on its texts.
-    r_drop: float = 0.0
     # Decay a step of the running average of the weights, which is what is kept.
     average_decay: float = 0.999
-    # Costs a tenth of a step; with R-Drop it is not needed.
+    # Costs a tenth of a step.
     attention_dropout: float = 0.0
     # Shares of the rows: those respelt as people write, mistyped, turned round in meaning,
     # and joined to paragraphs.
-    # Phrases overlap one another; each epoch takes this share of them and all whole sentences.
-    phrase_share: float = 1.0
     natural_share: float = 0.3
     typo_share: float = 0.25
     turned_share: float = 0.05
@@ -58,11 +64,18 @@ class Recipe:
     # The shipped weights are the mean of those of this many seeds.
     seeds: int = 1
     validations_per_epoch: int = 3
-    # Stop after this many validations without a better one.
-    patience: int = 5
     checkpoint_steps: int = 250
     # "auto" is bfloat16 where the processor multiplies it, else float32.
     precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if isinstance(value, (str, bool)):
+                continue
+            least, most = _LEAST.get(name, 0), _MOST.get(name, sys.float_info.max)
+            if not least <= value <= most:  # nan is neither
+                limit = f"from {least} to {most}" if name in _MOST else f"{least} or more, finite"
+                raise TrainingError(f"'{name}' is {limit}, not {value}.")
 
     def fingerprint(self, *parts: str) -> str:
         """Names a stage: a checkpoint of one recipe and data must not continue another."""

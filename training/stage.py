@@ -48,14 +48,15 @@ def fit_stage(
             digest(rows),
             digest(transfer),
             str(choose(recipe.precision)),
-            _digest_of(model),
+            digest_of(model),
         ),
         stopping=stopping,
     )
     return fit(model, recipe, run)
 
 
-def _digest_of(model: PreTrainedModel) -> str:
+def digest_of(model: PreTrainedModel) -> str:
+    """Names these weights."""
     total = hashlib.sha256()
     for tensor in model.state_dict().values():
         total.update(tensor.contiguous().view(torch.uint8).numpy())

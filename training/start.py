@@ -1,5 +1,7 @@
 """The starting weights: all-MiniLM-L6-v2, as carried by a package needed for training only."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,28 +33,34 @@ def load_model(
     folder: Path, head_seed: int, attention_dropout: float = 0.0
 ) -> BertForSequenceClassification:
     """The encoder of `folder` under a new two-way head."""
-    _require(folder)
     # The head is drawn at random; transformers warns that it is not in the file.
     logging.set_verbosity_error()
     set_seed(head_seed)
-    return BertForSequenceClassification.from_pretrained(
-        folder,
-        id2label=LABELS,
-        label2id={name: label for label, name in LABELS.items()},
-        local_files_only=True,
-        attention_probs_dropout_prob=attention_dropout,
-    )
+    with loading(folder):
+        return BertForSequenceClassification.from_pretrained(
+            folder,
+            id2label=LABELS,
+            label2id={name: label for label, name in LABELS.items()},
+            local_files_only=True,
+            attention_probs_dropout_prob=attention_dropout,
+        )
 
 
 def load_tokenizer(folder: Path) -> BertTokenizerFast:
     """From the vocabulary alone: the package's own file pads and cuts every text to 128 tokens."""
-    _require(folder)
-    vocabulary = folder / "vocab.txt"
-    if not vocabulary.is_file():
-        raise TrainingError(f"{folder} holds no tokenizer: vocab.txt is missing.")
-    return BertTokenizerFast(vocab_file=str(vocabulary), do_lower_case=True)
+    with loading(folder, "vocab.txt"):
+        return BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), do_lower_case=True)
 
 
-def _require(folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise TrainingError(f"{folder} holds no model: config.json is missing.")
+@contextmanager
+def loading(folder: Path, *files: str) -> Iterator[None]:
+    """Say in a sentence what a folder lacks of a model, or that it cannot be read."""
+    for name in ("config.json", *files):
+        if not (folder / name).is_file():
+            raise TrainingError(f"{folder} holds no model: {name} is missing.")
+    try:
+        yield
+    except Exception as error:
+        # Each library has exceptions of its own for a damaged file, some of them bare ones.
+        reason = str(error).strip().partition("\n")[0].rstrip(".:")
+        raise TrainingError(f"{folder} holds no model that can be read: {reason}.") from error

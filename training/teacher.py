@@ -33,8 +33,8 @@ from training.loop import InterruptedRunError
 from training.opinions import SHIPPED, Opinions
 from training.recipe import Recipe, override
 from training.scoring import probabilities
-from training.stage import fit_stage
-from training.start import start_folder
+from training.stage import digest_of, fit_stage
+from training.start import loading, start_folder
 from training.teacher_start import teacher_folder
 from training.transfer import transfer_texts
 
@@ -95,9 +95,12 @@ def teach(order: Order) -> float:
     )
     tokenizer = load_teacher_tokenizer(order.teacher)
     torch.manual_seed(recipe.seed)  # its head is drawn, and a checkpoint belongs to one
-    model = Teacher.from_pretrained(
-        order.teacher, local_files_only=True, attention_probs_dropout_prob=recipe.attention_dropout
-    )
+    with loading(order.teacher):
+        model = Teacher.from_pretrained(
+            order.teacher,
+            local_files_only=True,
+            attention_probs_dropout_prob=recipe.attention_dropout,
+        )
     fitted = fit_stage(
         model,
         tokenizer,
@@ -111,7 +114,7 @@ def teach(order: Order) -> float:
     )
     model.load_state_dict(fitted.weights)
 
-    made = transfer_texts(split.train, order.student, recipe)
+    made = transfer_texts(split, order.student, recipe)
     texts = list(dict.fromkeys([*(row.text for row in split.train), *made]))
     _ask(order, model, tokenizer, texts).write(order.output)
     shutil.rmtree(order.work, ignore_errors=True)
@@ -121,9 +124,10 @@ def teach(order: Order) -> float:
 
 def load_teacher_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """The folder's own, less the padding and the cut that it was saved with."""
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / "tokenizer.json"), pad_token="<pad>"
-    )
+    with loading(folder, "tokenizer.json"):
+        tokenizer = PreTrainedTokenizerFast(
+            tokenizer_file=str(folder / "tokenizer.json"), pad_token="<pad>"
+        )
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.backend_tokenizer.no_truncation()
     return tokenizer
@@ -133,8 +137,9 @@ def _ask(
     order: Order, model: Teacher, tokenizer: PreTrainedTokenizerBase, texts: list[str]
 ) -> Opinions:
     """What it thinks of each text; goes on from what was kept."""
-    # As with checkpoints: another recipe or other texts must not go on from here.
-    kept = order.work / f"opinions-{order.recipe.fingerprint(*texts)}.npz"
+    # As with checkpoints: what another teacher thought or of other texts must not go on from here.
+    key = order.recipe.fingerprint(digest_of(model), *texts)
+    kept = order.work / f"opinions-{key}.npz"
     opinions = Opinions.read(kept) if kept.exists() else Opinions()
     left = [text for text in texts if opinions.get(text) is None]
     with tqdm(

@@ -19,7 +19,6 @@ def test_each_epoch_has_as_many_rows_and_other_ones() -> None:
 def test_without_shares_an_epoch_is_the_rows_themselves() -> None:
     recipe = replace(
         tiny.RECIPE,
-        phrase_share=1.0,
         natural_share=0.0,
         typo_share=0.0,
         turned_share=0.0,

@@ -13,7 +13,9 @@ def test_shuffled_batches_hold_every_row_once_beside_its_neighbours_in_length() 
 
 
 def test_by_length_says_where_each_row_stood() -> None:
-    for places, rows in by_length(ROWS, 3):
+    batches = list(by_length(ROWS, 3))
+    assert sorted(place for places, _rows in batches for place in places) == list(range(len(ROWS)))
+    for places, rows in batches:
         assert [ROWS[place] for place in places] == rows
 
 

@@ -29,9 +29,28 @@ def test_the_table_has_the_goal_beside_the_figure() -> None:
     assert f"| {TYPOS} | 872 | 0.8800 | 0.8900 | no |" in lines
 
 
-def test_a_folder_without_a_model_is_told(
-    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"config.json": b"not json"},
+        {"config.json": b"{}", "vocab.txt": b"[UNK]"},
+        {"config.json": b"{}", "vocab.txt": b"[UNK]", "model.safetensors": b"half a file"},
+    ],
+)
+def test_a_folder_without_a_whole_model_is_told(
+    data: Path,
+    tmp_path: Path,
+    files: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["evaluate", "--model", str(data), "--data", str(data)])
+    model = tmp_path / "model"
+    model.mkdir()
+    for name, content in files.items():
+        (model / name).write_bytes(content)
+    monkeypatch.setattr("sys.argv", ["evaluate", "--model", str(model), "--data", str(data)])
     assert main() == 1
-    assert "holds no model" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{model} holds no model" in said
+    assert said.count("\n") == 1

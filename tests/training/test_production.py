@@ -1,5 +1,6 @@
 import json
 import signal
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tests.training import tiny
 from training import production
 from training.__main__ import main
 from training.checkpoint import Weights
-from training.data import read_rows
+from training.data import Row, read_rows
 from training.errors import TrainingError
 from training.export import MODEL_FILES
 from training.loop import Fitted, InterruptedRunError
@@ -106,8 +107,18 @@ def test_a_teacher_that_learnt_the_validation_rows_is_refused(order: Order) -> N
         opinions.add(row.text, 0.5)
     opinions.write(order.work.with_name("opinions.npz"))
     with pytest.raises(TrainingError, match="learnt from another split"):
-        produce(order._replace(teacher=order.work.with_name("opinions.npz")))
+        produce(order._replace(opinions=order.work.with_name("opinions.npz")))
     assert not order.work.exists()
+
+
+@pytest.mark.parametrize(("known", "refused"), [(2, False), (3, True)])
+def test_a_stranger_s_digest_is_no_other_split(known: int, refused: bool) -> None:
+    validation = [Row(f"sentence {number}", 1) for number in range(1500)]
+    opinions = Opinions()
+    for row in validation[:known]:
+        opinions.add(row.text, 0.5)
+    with pytest.raises(TrainingError) if refused else nullcontext():
+        production._refuse_opinions_of(validation, opinions)
 
 
 def test_mean_is_that_of_each_tensor() -> None:
@@ -116,12 +127,14 @@ def test_mean_is_that_of_each_tensor() -> None:
 
 
 def test_an_interrupted_order_is_finished_by_the_same_order(order: Order) -> None:
-    asked = iter(range(order.recipe.checkpoint_steps + 1))
+    first, rest, again = tiny.Steps(order.recipe.checkpoint_steps + 1), tiny.Steps(), tiny.Steps()
     with pytest.raises(InterruptedRunError):
-        produce(order._replace(stopping=lambda: next(asked, None) is None))
+        produce(order._replace(stopping=first))
     assert not order.output.exists()
-    interrupted = produce(order)
-    assert interrupted == produce(order._replace(output=order.output.with_name("again")))
+    interrupted = produce(order._replace(stopping=rest))
+    whole = produce(order._replace(output=order.output.with_name("again"), stopping=again))
+    assert interrupted == whole
+    assert rest.taken == again.taken - first.taken
 
 
 def test_a_missing_set_is_told_before_training(order: Order) -> None:

@@ -22,6 +22,19 @@ def test_unknown_settings_are_told(setting: str) -> None:
         override(Recipe(), [setting])
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "seeds=0", "batch_size=0", "max_length=2", "checkpoint_steps=0", "validations_per_epoch=0",
+        "validation_sentences=-5", "epochs=nan", "epochs=inf", "last_epochs=-1", "typo_share=1.5",
+        "seed=4294967296",
+    ],
+)  # fmt: skip
+def test_settings_out_of_bounds_are_told(setting: str) -> None:
+    with pytest.raises(TrainingError, match=rf"'{setting.split('=')[0]}' is (from|. or more)"):
+        override(Recipe(), [setting])
+
+
 def test_a_fingerprint_names_recipe_and_data() -> None:
     recipe = Recipe()
     assert recipe.fingerprint("rows") == Recipe().fingerprint("rows")

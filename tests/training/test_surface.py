@@ -31,11 +31,15 @@ def test_contracted_joins_the_verb_and_its_denial() -> None:
 
 def test_mistyped_changes_as_many_words_as_asked_and_keeps_their_first_letters() -> None:
     text = "a rather splendid evening of songs"
+    changed = []
     for seed in range(50):
         wrong = mistyped(text, 2, random.Random(seed)).split()
         pairs = list(zip(text.split(), wrong, strict=True))
-        assert sum(right != typed for right, typed in pairs) <= 2
+        changed.append(sum(right != typed for right, typed in pairs))
         assert all(right[0] == typed[0] for right, typed in pairs)
+    # Two letters that change places may be the same one.
+    assert max(changed) == 2
+    assert sum(changed) > 90
 
 
 def test_mistyped_leaves_a_text_without_long_words() -> None:

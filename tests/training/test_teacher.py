@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import MPNetConfig
 
 from tests.training import tiny
+from training import teacher as teacher_module
 from training import teacher_start
 from training.data import split_validation, without_dev
 from training.errors import TrainingError
@@ -29,9 +30,12 @@ WORDS = ("<s>", "<pad>", "</s>", "<unk>", "the", "of", "is", "says", "not", ".",
 
 @pytest.fixture
 def teacher(tmp_path: Path) -> Path:
+    return write_teacher(tmp_path / "teacher", seed=0)
+
+
+def write_teacher(folder: Path, seed: int) -> Path:
     """Random weights as the packages have them: a narrow MPNet with its tokenizer."""
-    folder = tmp_path / "teacher"
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     config = MPNetConfig(
         vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
         intermediate_size=32, max_position_embeddings=64,
@@ -69,23 +73,48 @@ def test_the_teacher_judges_every_training_row_and_the_texts_made(order: Order) 
 
 
 def test_an_interrupted_teacher_goes_on_and_thinks_the_same(order: Order) -> None:
-    asked = iter(range(6))
+    rest, steps = tiny.Steps(), tiny.Steps()
     with pytest.raises(InterruptedRunError):
-        teach(order._replace(stopping=lambda: next(asked, None) is None))
-    teach(order)
+        teach(order._replace(stopping=tiny.Steps(6)))
+    teach(order._replace(stopping=rest))
     again = order._replace(work=order.work.with_name("again"), output=order.work / "again.npz")
-    teach(again)
+    teach(again._replace(stopping=steps))
+    assert rest.taken == steps.taken - 6
     one, other = Opinions.read(order.output), Opinions.read(again.output)
     assert len(one) == len(other)
     assert judged_rows(one) == pytest.approx(judged_rows(other), abs=2e-3)
 
 
+def test_a_teacher_does_not_go_on_from_what_another_thought(
+    order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teacher_module, "_ASKED_AT_ONCE", 100)
+    asked = tiny.Steps()
+    teach(order._replace(stopping=asked, work=tmp_path / "whole"))
+    with pytest.raises(InterruptedRunError, match="at text"):
+        teach(order._replace(stopping=tiny.Steps(asked.taken - 1)))
+    (order.work / "teacher-0.pt").unlink()  # as the command says where it is another's
+    other = order._replace(teacher=write_teacher(tmp_path / "other", seed=1))
+    teach(other)
+    alone = other._replace(work=tmp_path / "alone", output=tmp_path / "alone.npz")
+    teach(alone)
+    one, two = Opinions.read(other.output), Opinions.read(alone.output)
+    assert judged_rows(one) == pytest.approx(judged_rows(two), abs=2e-3)
+
+
+@pytest.mark.parametrize("lacking", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_teacher_that_cannot_be_read_is_named(order: Order, lacking: str) -> None:
+    (order.teacher / lacking).unlink()
+    with pytest.raises(TrainingError, match=r"teacher holds no model"):
+        teach(order)
+
+
 def test_the_student_learns_from_the_file(order: Order, tmp_path: Path) -> None:
     teach(order)
     alone = Production(
-        order.data, tmp_path / "alone", order.student, tmp_path / "a", tiny.RECIPE, teacher=None
+        order.data, tmp_path / "alone", order.student, tmp_path / "a", tiny.RECIPE, opinions=None
     )
-    taught = alone._replace(output=tmp_path / "taught", teacher=order.output)
+    taught = alone._replace(output=tmp_path / "taught", opinions=order.output)
     for pupil in (alone, taught):
         produce(pupil)
     weights = [(pupil.output / "model.safetensors").read_bytes() for pupil in (alone, taught)]

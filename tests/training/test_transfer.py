@@ -2,24 +2,35 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.training import tiny
+from training.data import Row, Split, words
 from training.start import load_tokenizer
 from training.transfer import transfer_texts, word_neighbours
 
-ROWS = tiny.rows(60, seed=1)
+SPLIT = Split(tiny.rows(60, seed=1), [])
 RECIPE = replace(tiny.RECIPE, transfer_texts=90)
 
 
 def test_texts_are_as_many_as_asked_and_no_row_and_come_again_by_the_seed(start: Path) -> None:
-    made = transfer_texts(ROWS, start, RECIPE)
+    made = transfer_texts(SPLIT, start, RECIPE)
     assert len(made) == len(set(made)) == 90
-    assert not {row.text for row in ROWS} & set(made)
-    assert made == transfer_texts(ROWS, start, RECIPE)
-    assert made != transfer_texts(ROWS, start, replace(RECIPE, seed=1))
+    assert not {row.text for row in SPLIT.train} & set(made)
+    assert made == transfer_texts(SPLIT, start, RECIPE)
+    assert made != transfer_texts(SPLIT, start, replace(RECIPE, seed=1))
+
+
+def test_what_stands_in_a_validation_sentence_is_left_out_and_the_rest_stays(start: Path) -> None:
+    made = transfer_texts(SPLIT, start, RECIPE)
+    held = Row(f"They say {made[0].upper()} !", 1)
+    left = transfer_texts(SPLIT._replace(validation=[held]), start, RECIPE)
+    assert left == [
+        text for text in made if " ".join(words(text)) not in " ".join(words(held.text))
+    ]
+    assert made[0] not in left
 
 
 def test_few_rows_make_fewer_texts_and_an_end(start: Path) -> None:
-    few = [row for row in ROWS if len(row.text.split()) > 4][:2]
-    made = transfer_texts(few, start, replace(RECIPE, transfer_texts=5000))
+    few = [row for row in SPLIT.train if len(row.text.split()) > 4][:2]
+    made = transfer_texts(Split(few, []), start, replace(RECIPE, transfer_texts=5000))
     assert 0 < len(made) < 5000
 
 

@@ -80,3 +80,16 @@ def write_start(folder: Path) -> Path:
     )
     BertForSequenceClassification(config).save_pretrained(folder)
     return folder
+
+
+class Steps:
+    """A run's `stopping`, asked before each step: counts them, and stops it after `most`."""
+
+    def __init__(self, most: int = 10**9) -> None:
+        self.most, self.taken = most, 0
+
+    def __call__(self) -> bool:
+        if self.taken == self.most:
+            return True
+        self.taken += 1
+        return False
