@@ -307,9 +307,11 @@ def test_upgrades_in_place_under_load(rehearsal: Rehearsal) -> None:
 
     def change(deployment: dict[str, Any]) -> None:
         if "autoscaling_config" in deployment:
-            deployment["user_config"] = {**deployment["user_config"], "batch_texts": 4}
+            deployment["user_config"] = {**deployment["user_config"], "workers": 1}
 
     rehearsal.say(f"upgraded in place: {rehearsal.apply(change)}")
+    backends = rehearsal.info()["backends"]
+    assert [backends[route]["workers"] for route in ROUTES] == [1, 1]
 
 
 @pytest.mark.long

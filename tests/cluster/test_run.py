@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -69,57 +70,41 @@ def run(prepared: Path) -> Iterator[Run]:
 
 
 def test_run_serves_page_api_and_dashboard_and_ends_all_on_ctrl_c(run: Run) -> None:
+    """What is under way is answered. SIGTERM is heard by the same handler, which Ray replaces:
+    tests/integration/test_cluster.py."""
     assert run.up.wait(150), run.output
     assert run.process.poll() is None, run.output
     for path in (f":{run.ports['port']}", f":{run.ports['page-port']}"):
         assert f"http://127.0.0.1{path}" in run.output
-    api = f"http://127.0.0.1:{run.ports['port']}"
-    answer = requests.post(f"{api}/onnx/infer", json={"input": "A lovely film."}, timeout=30)
-    assert answer.json()[0]["label"] == "POSITIVE"
     page = requests.get(f"http://127.0.0.1:{run.ports['page-port']}", timeout=30)
     assert page.status_code == 200
     dashboard = requests.get(f"http://127.0.0.1:{run.ports['dashboard-port']}", timeout=30)
     assert dashboard.status_code in (200, 401)
-    children = psutil.Process(run.process.pid).children(recursive=True)
-    os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does
-    assert run.end() == 0, run.output
+    api = f"http://127.0.0.1:{run.ports['port']}"
+    answer = requests.post(f"{api}/onnx/infer", json={"input": "A lovely film."}, timeout=30)
+    assert answer.json()[0]["label"] == "POSITIVE"
+
+    texts = [f"A lovely film, number {number}. " * 20 for number in range(128)]
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(
+            requests.post, f"{api}/transformers/infer", json={"input": texts}, timeout=60
+        )
+        time.sleep(0.5)  # what `/cluster` shows may be two seconds old
+        until(lambda: waiting(api) > 0, 30)
+        children = psutil.Process(run.process.pid).children(recursive=True)
+        os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does
+        assert run.end() == 0, run.output
+        answer = asked.result()
+    assert answer.status_code == 200
+    assert len(answer.json()) == len(texts)
     assert "certified on" in run.output, "the replicas' logs are streamed"
+    assert "Stopped." in run.output
     gone, alive = psutil.wait_procs(children, timeout=10)
     assert not alive, [process.name() for process in alive]
     assert len(gone) > 10
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", run.ports["port"]))
-
-
-def test_sigterm_answers_what_is_under_way_and_ends_all(prepared: Path) -> None:
-    """As `docker stop` and systemd end a service."""
-    it = Run("--no-page")
-    try:
-        assert it.up.wait(150), it.output
-        url = f"http://127.0.0.1:{it.ports['port']}"
-        texts = [f"A lovely film, number {number}. " * 20 for number in range(128)]
-        answers: list[requests.Response] = []
-        asking = threading.Thread(
-            target=lambda: answers.append(
-                requests.post(f"{url}/transformers/infer", json={"input": texts}, timeout=60)
-            )
-        )
-        asking.start()
-        time.sleep(0.5)  # what `/cluster` shows may be two seconds old
-        until(lambda: waiting(url) > 0, 30)
-        children = psutil.Process(it.process.pid).children(recursive=True)
-        it.process.send_signal(signal.SIGTERM)
-        assert it.end() == 0, it.output
-        asking.join()
-    finally:
-        if it.process.poll() is None:
-            os.killpg(it.process.pid, signal.SIGKILL)
-    (answer,) = answers
-    assert answer.status_code == 200
-    assert len(answer.json()) == len(texts)
-    assert "Stopped." in it.output
-    assert not psutil.wait_procs(children, timeout=10)[1]
 
 
 def waiting(url: str) -> int:

@@ -11,6 +11,8 @@ import pytest
 from serve_app.engine.artifacts import GOLDEN, MANIFEST, Artifacts
 from serve_app.engine.certificate import SLACK
 from serve_app.engine.loading import NotCertifiedError, load
+from serve_app.jobs.prepare import Options, prepare
+from tests.jobs import tiny
 
 
 def changed(folder: Path, to: Path, name: str, change: Callable[[dict[str, Any]], None]) -> Path:
@@ -20,6 +22,15 @@ def changed(folder: Path, to: Path, name: str, change: Callable[[dict[str, Any]]
     change(said)
     (to / name).write_text(json.dumps(said))
     return to
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model: which precision is taken does not go by its size."""
+    folder = tmp_path_factory.mktemp("loading")
+    model = tiny.make(folder / "tiny-bert")
+    prepare(Options(str(model), None, folder / "prepared", None, "auto"))
+    return folder / "prepared"
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ idle beside the next.
 """
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +75,21 @@ def config() -> Config:
     )
 
 
+def ended(*_: object) -> None:
+    """Who starts the cluster hears SIGTERM, as `sentiment run` does."""
+    raise KeyboardInterrupt
+
+
 @pytest.fixture(scope="package")
-def service(prepared: Path, config: Config) -> Iterator[Service]:
+def sigterm() -> Iterator[None]:
+    """Has `ended` in place before Ray starts."""
+    before = signal.signal(signal.SIGTERM, ended)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="package")
+def service(prepared: Path, config: Config, sigterm: None) -> Iterator[Service]:
     cpus = max(2, len(os.sched_getaffinity(0)))
     port = config["http_options"]["port"]
     dashboard_port = free_port()
@@ -84,6 +98,7 @@ def service(prepared: Path, config: Config) -> Iterator[Service]:
         {
             "SENTIMENT_MODEL": str(prepared),
             "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
+            "RAY_metrics_report_interval_ms": "1000",  # ten seconds are long to wait for a count
         },
         dashboard_port=dashboard_port,
         cpus=cpus,

@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 
+import pytest
+
 from tests.conftest import ROOT
 from tests.integration.conftest import Service
 
@@ -14,6 +16,7 @@ def blocks() -> list[str]:
     return re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 
 
+@pytest.mark.system
 def test_the_curl_lines_answer(service: Service) -> None:
     commands = [
         command

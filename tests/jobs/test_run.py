@@ -9,23 +9,33 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.engine.artifacts import Artifacts
-from serve_app.jobs import run
+from serve_app.jobs import prepare, run
 from serve_app.local_cluster import ClusterError
 from tests.integration.waiting import until
 from tests.listening import listening
 
 
+@pytest.mark.parametrize("given", ["--precision=fp32", "--revision=v1"])
 def test_the_model_is_prepared_as_it_was_asked_for(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    commands: list[list[str]] = []
+    start = subprocess.Popen
+
+    def started(command: list[str]) -> "subprocess.Popen[bytes]":
+        commands.append(command)
+        return start([sys.executable, "-c", ""])
+
     monkeypatch.setattr(run, "prepared_folder", lambda _: tmp_path / "out")
-    asked = run._parser().parse_args([f"--model={model}", "--precision=fp32"])
-    assert Artifacts(run._prepare(asked, threading.Event())).manifest.precision == "fp32"
-    pinned = run._parser().parse_args([f"--model={model}", "--revision=v1"])
-    with pytest.raises(ClusterError, match="could not be prepared"):
-        run._prepare(pinned, threading.Event())
-    assert "--revision is for models of the hub" in capfd.readouterr().err
+    monkeypatch.setattr(subprocess, "Popen", started)
+    options = run._parser().parse_args(["--model=some/model", given])
+    assert run._prepare(options, threading.Event()) == tmp_path / "out"
+    (command,) = commands
+    assert command[:4] == [sys.executable, "-m", "serve_app.cli", "prepare"]
+    asked = prepare.parser().parse_args(command[4:])
+    assert (asked.model, asked.output) == ("some/model", tmp_path / "out")
+    assert (asked.precision, asked.revision) == (options.precision, options.revision)
+    assert given.split("=")[1] in (asked.precision, asked.revision)
 
 
 def test_sigterm_ends_the_preparation_too(

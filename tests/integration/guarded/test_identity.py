@@ -105,11 +105,11 @@ def test_keys_come_and_go_while_the_service_runs(
 
 def test_a_rotated_key_is_found_and_the_old_one_ends(guarded: GuardedService) -> None:
     issuer = guarded.given.issuer
-    old = issuer.token()
+    old = issuer.token(sub="old")  # each with a quota of its own, not to wait for
     before = dict(issuer.keys)
     issuer.rotate("second", elliptic=True)
     try:
-        new = issuer.token()
+        new = issuer.token(sub="new")
         until(lambda: [infer(guarded, new).status_code for _ in range(8)] == [200] * 8)
         assert [infer(guarded, old).status_code for _ in range(8)] == [401] * 8
     finally:
@@ -121,7 +121,7 @@ def test_an_issuer_that_is_away_stops_no_known_token_and_lets_no_other_in(
     guarded: GuardedService,
 ) -> None:
     issuer = guarded.given.issuer
-    good = issuer.token()
+    good = issuer.token(sub="good")
     until(lambda: [infer(guarded, good).status_code for _ in range(8)] == [200] * 8)
     unknown = issuer.token(kid="unknown", key=guarded.given.stranger)
     issuer.down()

@@ -1,7 +1,9 @@
-"""Quotas of the running service: two ingress replicas, one count, and a Redis that is killed."""
+"""Quotas of the running service: two ingress replicas, one count, and a Redis that is killed.
+
+Waits, verdicts and what is given back are in tests/api/test_limits.py.
+"""
 
 import asyncio
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +18,7 @@ from tests.integration.waiting import until
 from tests.redis_server import RedisServer, needs_redis
 
 pytestmark = [pytest.mark.system, needs_redis]
-LIMIT, WINDOW = QUOTA
+LIMIT, _ = QUOTA
 SCOPES: tuple[Scope, ...] = ("infer", "stream")
 
 
@@ -40,10 +42,6 @@ def texts(count: int) -> dict[str, object]:
     return {"input": ["A lovely film."] * count}
 
 
-def remaining(answer: requests.Response) -> int:
-    return int(answer.headers["RateLimit"].split("r=")[1].split(";")[0])
-
-
 async def ask_all(urls: list[str], options: dict[str, Any]) -> list[int]:
     """The statuses of single texts, sent to the addresses all at once."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
@@ -60,41 +58,11 @@ async def ask_all(urls: list[str], options: dict[str, Any]) -> list[int]:
 def test_two_replicas_count_together(guarded: GuardedService, client: dict[str, Any]) -> None:
     replicas = guarded.beside.replicas
     assert len({replica.pid for replica in replicas}) == 2
+    never = guarded.beside.post("/onnx/infer", texts(LIMIT + 1), **client)
+    assert never.status_code == 422, "a list that can never pass; it draws nothing"
     urls = [replica.url for replica in replicas] * LIMIT
     statuses = asyncio.run(ask_all(urls, client))
     assert {status: statuses.count(status) for status in set(statuses)} == {200: LIMIT, 429: LIMIT}
-
-
-def test_the_wait_proves_true(guarded: GuardedService, client: dict[str, Any]) -> None:
-    assert guarded.beside.post("/onnx/infer", texts(LIMIT), **client).status_code == 200
-    refused = guarded.beside.post("/onnx/infer", texts(1), **client)
-    assert refused.status_code == 429
-    assert remaining(refused) == 0
-    assert refused.headers["RateLimit-Policy"] == f'"texts";q={LIMIT};w={WINDOW};qu="texts"'
-    wait = int(refused.headers["Retry-After"])
-    assert 1 <= wait <= WINDOW + 1
-    time.sleep(wait)
-    assert guarded.beside.post("/onnx/infer", texts(1), **client).status_code == 200
-
-
-def test_a_text_and_a_list_of_one_get_the_same_verdict(
-    guarded: GuardedService, client: dict[str, Any]
-) -> None:
-    assert guarded.beside.post("/onnx/infer", texts(LIMIT), **client).status_code == 200
-    alone = guarded.beside.post("/onnx/infer", {"input": "A lovely film."}, **client)
-    listed = guarded.beside.post("/onnx/infer", texts(1), **client)
-    assert alone.status_code == listed.status_code == 429
-    assert alone.json()["type"] == listed.json()["type"]
-
-
-def test_a_list_that_can_never_pass_is_told_so(
-    guarded: GuardedService, client: dict[str, Any]
-) -> None:
-    answer = guarded.beside.post("/onnx/infer", texts(LIMIT + 1), **client)
-    assert answer.status_code == 422
-    assert "can never pass" in answer.json()["detail"]
-    after = guarded.beside.post("/onnx/infer", texts(1), **client)
-    assert remaining(after) == LIMIT - 1, "it drew nothing"
 
 
 def test_a_kill_of_redis_is_survived_as_configured(
