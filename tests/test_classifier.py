@@ -167,6 +167,42 @@ async def test_a_text_that_cannot_be_tokenized_fails_alone() -> None:
         batcher.close()
 
 
+async def test_a_change_of_the_configuration_applies_in_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(classifier, "_cpus", lambda: 0.5)
+    loaded: list[int] = []
+
+    def load(config: ReplicaConfig) -> tuple[SimpleNamespace, str]:
+        """A model whose every logit is the number of its threads."""
+        loaded.append(config.threads)
+        return SimpleNamespace(logits=lambda batch: good(batch) + config.threads), "certificate"
+
+    parts = SimpleNamespace(_batchers=None, _address=(), _load=load)
+
+    async def configured(threads: int) -> tuple[Batcher, Batcher]:
+        await Classifier.reconfigure(parts, {"threads": threads})  # type: ignore[arg-type]
+        batchers: tuple[Batcher, Batcher] = parts._batchers
+        return batchers
+
+    first = await configured(1)
+    assert await configured(1) is first, "it is told again at every change of rank"
+    second = await configured(2)
+    try:
+        assert loaded == [1, 2]
+        assert parts._config.threads == 2
+        assert parts._backend.logits([TEXT]).tolist() == [[2, 2]]
+        for batcher in second:
+            (scored,) = await asyncio.gather(*batcher.submit([[TEXT]]))
+            assert scored.logits.tolist() == [2, 2]
+        for batcher in first:
+            with pytest.raises(ClosedError):
+                batcher.submit([[TEXT]])
+    finally:
+        for batcher in (*first, *second):
+            batcher.close()
+
+
 async def test_a_configuration_that_cannot_be_had_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -87,6 +87,17 @@ async def test_no_share_asks_nobody() -> None:
     assert notes.noted == []
 
 
+@pytest.mark.parametrize(("drawn", "asked"), [(0.3, []), (0.2, [TEXTS])])
+async def test_a_share_is_asked_about_and_no_more(
+    drawn: float, asked: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.random", lambda: drawn)
+    notes, torch = Notes(), Twin([[0, 2], [0, 2]])
+    shadow(torch, notes, share=0.25).follow(TEXTS, FIRST)
+    await settle()
+    assert torch.asked == asked
+
+
 async def test_a_shadow_that_fails_is_not_seen(caplog: pytest.LogCaptureFixture) -> None:
     notes, torch = Notes(), Twin([])
     torch.fault = RuntimeError("dead")

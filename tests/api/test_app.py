@@ -1,17 +1,26 @@
 """What holds for every path: CORS, and errors that nobody expected."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from serve_app.api import shedding
+from serve_app.dispatcher import BackendError
 from serve_app.telemetry import INFERENCE, QUEUE, REFUSED, REQUESTS, SHADOWED, TEXTS, TOKENIZE
 from tests.api.asking import client
 from tests.api.world import World
 
 PAGE = "https://page.example"
 PREFLIGHT = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
+PROTOCOLS: dict[str, Callable[[list[str]], dict[str, Any]]] = {
+    "/onnx/infer": lambda texts: {"input": texts},
+    "/onnx": lambda texts: {"inputs": texts},
+    "/v2/models/onnx/infer": lambda texts: {
+        "inputs": [{"name": "text", "shape": [len(texts)], "datatype": "BYTES", "data": texts}]
+    },
+}
 
 
 async def test_browsers_of_the_named_origins_may_call() -> None:
@@ -108,15 +117,8 @@ async def test_what_nobody_expected_is_told_in_the_paths_own_shape(
 
     for dispatcher in world.gateway.dispatchers.values():
         monkeypatch.setattr(dispatcher, "infer", broken)
-    bodies = {
-        "/onnx/infer": {"input": "a"},
-        "/onnx": {"inputs": "a"},
-        "/v2/models/onnx/infer": {
-            "inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a"]}]
-        },
-    }
     async with client(world.app) as http:
-        answer = await http.post(path, json=bodies[path])
+        answer = await http.post(path, json=PROTOCOLS[path](["a"]))
     assert answer.status_code == 500
     assert answer.json().keys() == fields
     assert "secret" not in answer.text
@@ -163,20 +165,11 @@ async def test_what_a_request_took_and_how_it_ended_is_counted() -> None:
     assert [value for metric, value, _ in world.notes.noted if metric is TEXTS] == [2]
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("/onnx/infer", {"input": "x"}),
-        ("/onnx", {"inputs": "x"}),
-        (
-            "/v2/models/onnx/infer",
-            {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["x"]}]},
-        ),
-    ],
-)
+@pytest.mark.parametrize("path", PROTOCOLS)
 async def test_a_queue_with_little_room_tells_haproxy_of_it_with_every_answer(
-    path: str, body: object, monkeypatch: pytest.MonkeyPatch
+    path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    body = PROTOCOLS[path](["x"])
     monkeypatch.setattr(shedding, "ENABLED", True)
     world = World(max_waiting_requests=shedding.SCARCE + 2)
     async with client(world.app) as http:
@@ -238,6 +231,46 @@ async def test_a_fault_that_nobody_expected_gives_the_quota_back(
             patch.setattr(world.gateway.dispatchers["onnx"], "infer", broken)
             assert (await http.post("/onnx/infer", json=body)).status_code == 500
         assert (await http.post("/onnx/infer", json=body)).status_code == 200
+
+
+@pytest.mark.parametrize("path", PROTOCOLS)
+async def test_a_text_that_the_model_fails_on_is_told_and_all_are_given_back(path: str) -> None:
+    world, body = World(quota="2/hour"), PROTOCOLS[path]
+    async with client(world.app) as http:
+        failed = await http.post(path, json=body(["a", "bad"]))
+        assert (await http.post(path, json=body(["a", "b"]))).status_code == 200
+    assert failed.status_code == 500
+    assert failed.json() == (
+        {
+            "type": "urn:sentiment:problem:model-failed",
+            "title": "The model failed on this text",
+            "status": 500,
+            "detail": "it is odd.",
+            "field": "input[1]",
+        }
+        if path == "/onnx/infer"
+        else {"error": "it is odd."}
+    )
+
+
+@pytest.mark.parametrize("path", PROTOCOLS)
+async def test_a_model_that_is_away_is_not_ready(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+
+    async def away(*_: object) -> None:
+        raise BackendError("gone")
+
+    monkeypatch.setattr(world.gateway.dispatchers["onnx"], "_call", away)
+    async with client(world.app) as http:
+        answer = await http.post(path, json=PROTOCOLS[path](["a"]))
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "5"
+    said = answer.json()
+    assert said.get("detail", said.get("error")) == "No replica of onnx could answer: gone."
+    if path == "/onnx/infer":
+        assert said["type"] == "urn:sentiment:problem:not-ready"
 
 
 async def test_a_share_of_the_requests_is_asked_of_the_other_twin_too() -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from serve_app.api.client import ANONYMOUS, SCOPES
+from serve_app.api.keys import Records, make, write
 from serve_app.jobs.preflight import NotPossibleError, check_settings
 from serve_app.settings import Settings, SettingsError
 from tests.api.asking import client
@@ -97,6 +98,23 @@ async def test_every_protocol_asks_before_it_reads_the_body(given: Guarded) -> N
             assert 'scope="infer"' in forbidden.headers["WWW-Authenticate"]
             answer = await http.post(path, json=body, headers=bearer(given.key))
             assert answer.status_code == 200, path
+
+
+async def test_a_stream_needs_a_scope_of_its_own(given: Guarded) -> None:
+    infers, record = make("team-c", ("infer",))
+    write(given.file, Records(keys=(given.record, record)))
+    async with client(World(**given.settings).app) as http:
+
+        async def stream(credential: str) -> httpx.Response:
+            headers = {**bearer(credential), "Content-Type": "application/x-ndjson"}
+            return await http.post("/onnx/stream", content=b'{"input": "a"}', headers=headers)
+
+        for credential in (infers, given.issuer.token(scope="infer")):
+            forbidden = await stream(credential)
+            assert forbidden.status_code == 403
+            assert 'scope="stream"' in forbidden.headers["WWW-Authenticate"]
+        for credential in (given.key, given.issuer.token(scope="stream")):
+            assert (await stream(credential)).status_code == 200
 
 
 async def test_open_routes_stay_open_and_the_cluster_needs_its_scope(given: Guarded) -> None:

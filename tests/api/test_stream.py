@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +255,7 @@ async def test_a_client_that_hangs_up_ends_the_work(world: World) -> None:
     await talk.message()
     await world.until(lambda: world.calls > 0)
     talk.hang_up()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         await talk.task
     calls = world.calls
     world.may_answer.set()
@@ -289,6 +290,28 @@ async def test_an_overloaded_model_is_waited_for(world: World) -> None:
     }
 
 
+@pytest.fixture
+async def _leaping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time passes where the loop would wait, at once; what the machine takes for the rest is none.
+
+    The loop, the stream's patience and the dispatcher all have it from `time.monotonic`.
+    """
+    now = time.monotonic()
+    selector: Any = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+    wait = selector.select
+
+    def leap(timeout: float | None) -> Any:
+        nonlocal now
+        ready = wait(None if timeout is None else 0)
+        if not ready and timeout is not None:
+            now += timeout
+        return ready
+
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    monkeypatch.setattr(selector, "select", leap)
+
+
+@pytest.mark.usefixtures("_leaping")
 async def test_a_slow_model_answers_one_row_after_the_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -314,6 +337,52 @@ async def test_a_slow_model_answers_one_row_after_the_other(
     await talk.message()
     *_, last = await talk.rest()
     assert last["summary"]["rows"] == 200
+
+
+async def test_a_model_that_is_away_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def call(call: Call, dropped: Dropped) -> Reply:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise BackendError("gone")
+        return await World._call(world, call, dropped)
+
+    monkeypatch.setattr(world.gateway.dispatchers["onnx"], "_call", call)
+    talk = Conversation(world.app)
+    talk.send(rows("four", "seven.."), more=False)
+    await talk.message()
+    *lines, last = await talk.rest()
+    assert [line["score"] for line in lines] == [
+        pytest.approx(world.score("four")),
+        pytest.approx(world.score("seven..")),
+    ]
+    assert last.keys() == {"summary"}
+    assert asked == 3
+
+
+@pytest.mark.usefixtures("_leaping")
+async def test_a_model_that_stays_away_is_waited_for_a_minute(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise BackendError("gone")
+
+    monkeypatch.setattr(world.gateway.dispatchers["onnx"], "_call", away)
+    begun = time.monotonic()
+    talk = Conversation(world.app)
+    talk.send(rows("text"), more=False)
+    await talk.message()
+    async with asyncio.timeout(90):
+        await talk.task
+    (last,) = await talk.rest()
+    assert 60 < time.monotonic() - begun < 62
+    assert last["error"]["type"] == "urn:sentiment:problem:not-ready"
+    assert last["error"]["retry_after"] == 5
+    assert last["summary"]["rows"] == 0
 
 
 async def test_any_name_of_a_model_can_be_streamed() -> None:
@@ -348,12 +417,12 @@ async def test_a_compressed_upload_is_refused(world: World) -> None:
 
 async def test_a_csv_is_answered_by_its_column(world: World) -> None:
     talk = Conversation(world.app, "text_column=review", "text/csv; charset=utf-8")
-    talk.send(b'stars,review\n5,"good, really"\n1,bad\n', more=False)
+    talk.send(b'stars,review\n5,"good, really"\n1,dull\n', more=False)
     await talk.message()
     *lines, last = await talk.rest()
     assert [line["score"] for line in lines] == [
         pytest.approx(world.score("good, really")),
-        pytest.approx(world.score("bad")),
+        pytest.approx(world.score("dull")),
     ]
     assert last["summary"]["rows"] == 2
 
@@ -435,6 +504,21 @@ async def test_rows_that_were_not_answered_are_given_back(
     assert last["error"]["status"] == 504
     verdict = await world.gateway.quota.take(ANONYMOUS, 100)
     assert verdict.granted
+
+
+async def test_a_row_that_the_model_fails_on_is_told_in_its_place_and_given_back() -> None:
+    world = World(quota="3/hour")
+    talk = Conversation(world.app)
+    talk.send(rows("a", "bad", "a"), more=False)
+    await talk.message()
+    *lines, last = await talk.rest()
+    good = {"label": "POSITIVE", "score": pytest.approx(world.score("a"))}
+    assert lines == [{"id": 0, **good}, {"id": 1, "error": "it is odd"}, {"id": 2, **good}]
+    assert (last["summary"]["rows"], last["summary"]["errors"]) == (3, 1)
+    assert counted(world, TEXTS) == 2
+    assert counted(world, BAD_ROWS) == 1
+    assert (await world.gateway.quota.take(ANONYMOUS, 1)).granted
+    assert not (await world.gateway.quota.take(ANONYMOUS, 1)).granted
 
 
 async def test_nothing_leaves_behind_a_piece_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,10 @@ MANIFEST = Manifest(
 
 
 class World:
-    """An app to ask, and what its replica saw. Its logits are [0, length of the text / 10]."""
+    """An app to ask, and what its replica saw.
+
+    Its logits are [0, length of the text / 10]; on the text "bad" it fails.
+    """
 
     def __init__(self, manifest: Manifest = MANIFEST, share: float = 0.0, **settings: Any) -> None:
         self.notes = Notes()
@@ -103,7 +106,7 @@ class World:
             inference=zeros,
             batch_size=np.ones(len(texts), dtype=np.int32),
             truncated=[row for row, text in enumerate(texts) if len(text) > 999],
-            errors={},
+            errors={row: "it is odd" for row, text in enumerate(texts) if text == "bad"},
             tokenize=0.1,
         )
 
