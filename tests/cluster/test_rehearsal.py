@@ -141,6 +141,11 @@ class Rehearsal:
         found: dict[str, Any] = answer.json()
         return found
 
+    def workers(self) -> list[int]:
+        """Of a replica of each backend, as it says itself; a second old at most."""
+        backends = self.info()["backends"]
+        return [backends[route]["workers"] for route in ROUTES]
+
     def apply(self, change: Callable[[dict[str, Any]], None]) -> "Load":
         """Change every deployment of the first cluster under load; no request may fail."""
         config = self.blue.pods.serve_config
@@ -307,11 +312,11 @@ def test_upgrades_in_place_under_load(rehearsal: Rehearsal) -> None:
 
     def change(deployment: dict[str, Any]) -> None:
         if "autoscaling_config" in deployment:
-            deployment["user_config"] = {**deployment["user_config"], "workers": 1}
+            deployment["user_config"] = {**deployment["user_config"], "workers": 2}
 
+    assert rehearsal.workers() == [1, 1]
     rehearsal.say(f"upgraded in place: {rehearsal.apply(change)}")
-    backends = rehearsal.info()["backends"]
-    assert [backends[route]["workers"] for route in ROUTES] == [1, 1]
+    until("both backends have taken it", LIMIT_S, lambda: rehearsal.workers() == [2, 2])
 
 
 @pytest.mark.long
