@@ -5,6 +5,7 @@ py-spy comes with Ray's dashboard; it needs the right to look into other process
 
 import argparse
 import asyncio
+import re
 import subprocess
 import sys
 import sysconfig
@@ -24,6 +25,7 @@ SAID = (
     " for single texts. Threads that wait have samples too. Opened by themselves, the pictures can"
     " be searched and zoomed."
 )
+TITLE = r'(<text id="title"[^>]*>)[^<]*'
 RATE = 200
 """Samples a second: enough for ten seconds, few enough not to slow what is looked at."""
 
@@ -50,6 +52,12 @@ async def record(server: Server, pid: int, target: Path, clients: int, seconds: 
         raise ServerError(f"py-spy: {said.decode(errors='replace').strip()}")
 
 
+def retitle(picture: Path, title: str) -> None:
+    """Its title is the command that it was made by, with where that lies on this machine."""
+    text = picture.read_text(encoding="utf-8")
+    picture.write_text(re.sub(TITLE, rf"\1{title}", text), encoding="utf-8")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Start the service, record both actors one after the other, end it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -66,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 target = options.output / f"flame-{name}.svg"
                 pid = found[role][0].pid
                 asyncio.run(record(server, pid, target, options.clients, options.seconds))
+                retitle(target, f"the {name}, single texts from {options.clients} clients")
                 print(f"{target}: the {name} under {options.clients} clients")
     except ServerError as error:
         print(f"flame: {error}", file=sys.stderr)
