@@ -21,9 +21,9 @@ IMAGES = Path("docs/images")
 ROLES = {"ingress": "ingress", "replica": "onnx"}
 """What is recorded, by the name of its picture."""
 SAID = (
-    "Samples that py-spy took of the ingress and of an ONNX replica in int8 while 16 clients asked"
-    " for single texts. Threads that wait have samples too. Opened by themselves, the pictures can"
-    " be searched and zoomed."
+    "Samples that py-spy took of the ingress and of an ONNX replica in int8 while as many clients"
+    " as their titles say asked for single texts. Threads that wait have samples too. Opened by"
+    " themselves, the pictures can be searched and zoomed."
 )
 TITLE = r'(<text id="title"[^>]*>)[^<]*'
 RATE = 200

@@ -15,7 +15,7 @@ import socket
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -112,6 +112,16 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise ClusterError("No port is free.")
+
+
+@contextlib.contextmanager
+def keeping_sigterm() -> Iterator[None]:
+    """Around `ray.init`, which puts a handler of its own in place that ends the process on the
+    spot."""
+    ours = signal.getsignal(signal.SIGTERM)
+    yield
+    if callable(ours):
+        signal.signal(signal.SIGTERM, ours)
 
 
 class LocalCluster:
@@ -241,22 +251,20 @@ class LocalCluster:
         from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
         port = self._dashboard_port
-        ours = signal.getsignal(signal.SIGTERM)
-        ray.init(
-            address="local",
-            num_cpus=self._cpus,
-            include_dashboard=True,
-            dashboard_host="127.0.0.1",
-            dashboard_port=port,
-            object_store_memory=OBJECT_STORE_BYTES,
-            log_to_driver=self._logs,
-            logging_level="WARNING",
-            configure_logging=True,
-            _temp_dir=str(self._folder),
-            namespace="serve",
-        )
-        if callable(ours):  # Ray has put its own in place, which ends this process on the spot
-            signal.signal(signal.SIGTERM, ours)
+        with keeping_sigterm():
+            ray.init(
+                address="local",
+                num_cpus=self._cpus,
+                include_dashboard=True,
+                dashboard_host="127.0.0.1",
+                dashboard_port=port,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=self._logs,
+                logging_level="WARNING",
+                configure_logging=True,
+                _temp_dir=str(self._folder),
+                namespace="serve",
+            )
         client = ServeSubmissionClient(f"http://127.0.0.1:{port}")
         client.deploy_applications(self._config)
 

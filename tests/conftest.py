@@ -32,6 +32,11 @@ def prepared() -> Path:
 
 @pytest.fixture(scope="session")
 def data() -> Path:
+    """See `data_folder`."""
+    return data_folder()
+
+
+def data_folder() -> Path:
     """The folder with `sst2/`, `cr/` and `checklist/`, from SENTIMENT_TEST_DATA."""
     folder = os.environ.get("SENTIMENT_TEST_DATA")
     if not folder:

@@ -14,7 +14,7 @@ from serve_app.api.keys import KeysError
 from serve_app.settings import Settings, SettingsError
 
 LEAST_MEMORY = 3_000_000_000
-PREFIX = "SENTIMENT_"
+PREFIX = str(Settings.model_config["env_prefix"])
 OTHERS = tuple(f"{PREFIX}{name}" for name in ("UI_", "TEST_", "NO_SKIP", "KEY", "FUZZ_"))
 """Of the page, the tests and the commands that ask the service."""
 
@@ -73,7 +73,7 @@ def check_settings() -> list[str]:
         raise NotPossibleError(str(error)) from None
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        name = f"SENTIMENT_{str(first['loc'][0]).upper()}" if first["loc"] else "A setting"
+        name = f"{PREFIX}{str(first['loc'][0]).upper()}" if first["loc"] else "A setting"
         raise NotPossibleError(f"{name}: {first['msg']}.") from None
     known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
     return [
@@ -110,14 +110,19 @@ def _by_whom(port: int) -> str:
     name = process.name()
     whose = ""
     if name == "haproxy":
-        folder = re.search(r"/tmp/sent-\w+", " ".join(process.cmdline()))
-        alive = folder and any(
-            other.pid != process.pid and folder[0] in " ".join(other.info["cmdline"] or ())
-            for other in psutil.process_iter(["cmdline"])
-            if other.name() != name
-        )
+        alive = _has_company(process)
         whose = " of another `sentiment run`" if alive else ", left over from an earlier run,"
     return f" by {name}{whose} (process {process.pid})"
+
+
+def _has_company(proxy: psutil.Process) -> bool:
+    """Whether other processes than proxies are at work on the same cluster's folder."""
+    folder = re.search(r"/tmp/sent-\w+", " ".join(proxy.cmdline()))
+    return folder is not None and any(
+        folder[0] in " ".join(other.info["cmdline"] or ())
+        for other in psutil.process_iter(["cmdline"])
+        if other.name() != proxy.name()
+    )
 
 
 def _listeners(port: int) -> Iterator[psutil.Process]:

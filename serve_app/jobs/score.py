@@ -8,7 +8,6 @@ lie in object storage; `RAY_ADDRESS` names a cluster, else one is started here.
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -35,6 +34,7 @@ from serve_app.jobs.output import (
 from serve_app.jobs.rows import Inputs, inputs
 from serve_app.jobs.source import BUNDLED, PREPARED, prepared
 from serve_app.jobs.stopping import Stopped, stoppable
+from serve_app.local_cluster import keeping_sigterm
 from serve_app.serve_config import ROOT
 
 if TYPE_CHECKING:
@@ -202,15 +202,13 @@ def score(options: argparse.Namespace) -> None:
     found = files.look_through()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     here = not os.environ.get("RAY_ADDRESS")
-    ours = signal.getsignal(signal.SIGTERM)
-    ray.init(
-        address="local" if here else None,
-        num_cpus=preflight.cpus() + SPARE_CPUS if here else None,
-        logging_level="WARNING",
-        log_to_driver=False,
-    )
-    if callable(ours):  # Ray has put its own in place, which ends this process on the spot
-        signal.signal(signal.SIGTERM, ours)
+    with keeping_sigterm():
+        ray.init(
+            address="local" if here else None,
+            num_cpus=preflight.cpus() + SPARE_CPUS if here else None,
+            logging_level="WARNING",
+            log_to_driver=False,
+        )
     try:
         output.take(job)
         if options.id_column:  # what is read from here on leaves out the rows that are done

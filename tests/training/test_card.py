@@ -1,19 +1,19 @@
 """Holds the card of the bundled model to its weights, its recipe and its figures."""
 
 import hashlib
-import os
 import re
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT, data_folder
 from training import card
 from training.evaluate import measure, read_sets
 from training.export import load_exported
 from training.recipe import Recipe
 from training.start import load_tokenizer
 
-MODEL = Path(__file__).resolve().parents[2] / "models" / "sst2-minilm"
+MODEL = ROOT / "models" / "sst2-minilm"
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +48,7 @@ def test_what_is_told_of_the_shipped_weights_alone_is_told_of_no_others() -> Non
 
 
 def test_the_card_s_accuracy_is_that_of_the_weights() -> None:
-    folder = os.environ.get("SENTIMENT_TEST_DATA")
-    if not folder:
-        pytest.skip("SENTIMENT_TEST_DATA names no folder with the data sets")
-    dev = read_sets(Path(folder))[:1]
+    dev = read_sets(data_folder())[:1]
     (figure,) = measure(load_exported(MODEL), load_tokenizer(MODEL), dev)
     text = (MODEL / "README.md").read_text(encoding="utf-8")
     assert f"| {figure.name} | {figure.rows} | {figure.accuracy:.4f} |" in text
