@@ -45,7 +45,7 @@ bench: install  ## this service beside the alternatives, some two hours; BENCH="
 check: install  ## formatter, linter and types over sources and tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy serve_app ui training benchmarks tests
+	$(BIN)/mypy serve_app kuberay ui training benchmarks tests
 
 format: install  ## let the formatter and the linter mend what they can
 	$(BIN)/ruff format .
@@ -72,13 +72,13 @@ image-try:  ## start both images read-only and without a network, and call them 
 	scripts/image try ui
 
 manifests: install  ## every overlay into build/manifests, checked; `eks` where its variables are set
-	$(BIN)/python -m serve_app.jobs.manifests local --output build/manifests/local.yaml
+	$(BIN)/python -m kuberay.manifests local --output build/manifests/local.yaml
 	@if [ -n "$$API_HOST" ]; then \
-	    $(BIN)/python -m serve_app.jobs.manifests eks --output build/manifests/eks.yaml; fi
+	    $(BIN)/python -m kuberay.manifests eks --output build/manifests/eks.yaml; fi
 	$(BIN)/python -m pytest -q -m "not system" tests/manifests
 
 deploy: .venv/delivery  ## OVERLAY to kubectl's cluster: images SERVE, PAGE; URLs ADDRESS, PAGE_ADDRESS
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m serve_app.jobs.deploy $(OVERLAY) --part $(PART) \
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m kuberay.deploy $(OVERLAY) --part $(PART) \
 	    $(if $(SERVE),--serve "$(SERVE)") $(if $(PAGE),--page "$(PAGE)") \
 	    $(if $(ADDRESS),--address "$(ADDRESS)") \
 	    $(if $(PAGE_ADDRESS),--page-address "$(PAGE_ADDRESS)")

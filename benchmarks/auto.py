@@ -23,10 +23,11 @@ import aiohttp
 
 from benchmarks import load
 from benchmarks.catalog import SERVICE
+from benchmarks.graphs import BUNDLED
 from benchmarks.memory import by_role
 from benchmarks.records import RESULTS, in_words, machine, number, spread, write
 from benchmarks.servers import Server, ServerError
-from serve_app.jobs.compare import read
+from serve_app.jobs.labelled import read
 
 PIECE = 16
 CLIENTS = 8
@@ -182,7 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, write the JSON, print the tables; 1 if a label differs or a request failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.auto", description=__doc__)
     parser.add_argument("labelled", type=Path, help="a file such as SST-2's dev.tsv")
-    parser.add_argument("--model", type=Path, default=Path(".cache/prepared/sst2-minilm"))
+    parser.add_argument("--model", type=Path, default=BUNDLED)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--output", type=Path, default=RESULTS / "auto.json")

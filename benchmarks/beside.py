@@ -23,6 +23,7 @@ import aiohttp
 from benchmarks import load
 from benchmarks.arrivals import Answered, send
 from benchmarks.catalog import SERVICE, STUB
+from benchmarks.graphs import BUNDLED
 from benchmarks.load import percentile
 from benchmarks.records import RESULTS, in_words, machine, number, write
 from benchmarks.servers import Server
@@ -168,7 +169,7 @@ def table(said: dict[str, Any]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, write the JSON, print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.beside", description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path(".cache/prepared/sst2-minilm"))
+    parser.add_argument("--model", type=Path, default=BUNDLED)
     parser.add_argument("--rate", type=float, default=40.0, help="single texts a second, real")
     parser.add_argument("--stub-rate", type=float, default=40.0, help="the same, stub")
     parser.add_argument("--seconds", type=float, default=6.0)

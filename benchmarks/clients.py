@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.catalog import SERVICE
+from benchmarks.graphs import BUNDLED
 from benchmarks.servers import Server
 
 NODE = Path(".cache/node")
@@ -49,7 +50,7 @@ try {{ await textClassification({{ endpointUrl, inputs: " " }}); }}
 catch (error) {{ console.log(error.message); }}"""
 
 
-def transcript(url: str, node: Path = NODE) -> str:
+def transcript(url: str) -> str:
     """Markdown: what was typed, and what came of it."""
     host = url.removeprefix("http://")
     environment = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -75,16 +76,16 @@ def transcript(url: str, node: Path = NODE) -> str:
         add(name, "sh", typed, ["bash", "-c"], here)
     for name, typed in PYTHON.items():
         add(name, "python", typed, [sys.executable, "-c"], here)
-    if (node / "node_modules").exists():
+    if (NODE / "node_modules").exists():
         script = ["node", "--input-type=module", "--eval"]
-        add("@huggingface/inference", "js", SCRIPT, script, node)
+        add("@huggingface/inference", "js", SCRIPT, script, NODE)
     return "\n\n".join(parts)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the transcript, or write it below a title."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clients", description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path(".cache/prepared/sst2-minilm"))
+    parser.add_argument("--model", type=Path, default=BUNDLED)
     parser.add_argument("--output", type=Path, help="such as docs/clients.md")
     options = parser.parse_args(argv)
     with Server(SERVICE, "int8", options.model) as server:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks import load
 from benchmarks.catalog import SERVICE
+from benchmarks.graphs import BUNDLED
 from benchmarks.memory import by_role
 from benchmarks.servers import Server, ServerError
 
@@ -61,7 +62,7 @@ def retitle(picture: Path, title: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Start the service, record both actors one after the other, end it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path(".cache/prepared/sst2-minilm"))
+    parser.add_argument("--model", type=Path, default=BUNDLED)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--output", type=Path, default=IMAGES)

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import time
-import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Sequence
@@ -14,18 +13,18 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.graphs import BUNDLED
 from benchmarks.processes import MARK, Family
-from serve_app.local_cluster import LocalCluster, free_port
+from serve_app.local_cluster import START_S, LocalCluster, free_port
 from serve_app.serve_config import BASE, LOCAL, load
 
-START_S = 180.0
 IDLE_S = 20.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.footprint", description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path(".cache/prepared/sst2-minilm"))
+    parser.add_argument("--model", type=Path, default=BUNDLED)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
     port = free_port()
@@ -39,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         dashboard_port=free_port(),
         logs=False,
     ) as cluster:
-        cluster.wait(180)
+        cluster.wait(START_S)
         _wait_until_ready(f"http://127.0.0.1:{port}/ready")
         ready = time.monotonic() - start
         memory = {}
@@ -72,7 +71,7 @@ def _wait_until_ready(url: str) -> None:
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return
-        except (OSError, urllib.error.URLError):
+        except OSError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 CACHE = Path(".cache/bench")
+BUNDLED = Path(".cache/prepared/sst2-minilm")
+SHAPE = Path(".cache/prepared/distilbert-shape")
 
 Precision = Literal["torch", "fp32", "int8", "dynamic"]
 
@@ -16,6 +18,11 @@ NAMES: dict[Precision, str] = {
 }
 """`int8` is the batch-invariant graph of the prepared folder, one activation scale a token;
 `dynamic` what onnxruntime's own quantize_dynamic makes, one for the whole batch."""
+
+
+def compared_with(precision: Precision) -> Precision:
+    """The precision of ours that one is compared with: it has no ordinary dynamic int8."""
+    return "int8" if precision == "dynamic" else precision
 
 
 def graph(model: Path, precision: Precision) -> Path | None:

@@ -24,6 +24,8 @@ from serve_app.api.auth import Authenticator
 from serve_app.api.limits import Quota
 from serve_app.api.tokens import REMEMBERED
 from serve_app.settings import Settings
+
+# The issuer and the Redis that the API is tested against: the same tokens, the same count.
 from tests.redis_server import BINARY, RedisServer
 from tests.signing_issuer import AUDIENCE, SigningIssuer
 

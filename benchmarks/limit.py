@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-from benchmarks.graphs import NAMES, Precision
+from benchmarks.graphs import BUNDLED, NAMES, SHAPE, Precision
 from benchmarks.records import RESULTS, Candidate, in_words, machine, number, spread, write
 from benchmarks.texts import texts
 from serve_app.engine.artifacts import Artifacts
@@ -30,7 +30,7 @@ SETUPS = ((2, 1), (1, 2))
 BATCHES = (2, 4, 8, 16)
 """Beside one text at a time."""
 WINDOWS = (16, 64)
-MODELS = (Path(".cache/prepared/sst2-minilm"), Path(".cache/prepared/distilbert-shape"))
+MODELS = (BUNDLED, SHAPE)
 PRECISIONS: tuple[Precision, ...] = ("torch", "fp32", "int8")
 
 ALONE = "one at a time"
@@ -157,7 +157,7 @@ def table(found: Sequence[Candidate]) -> str:
     return "\n".join(lines)
 
 
-def said(record: dict[str, Any]) -> str:
+def section(record: dict[str, Any]) -> str:
     """The table of what `main` writes, and where it was measured."""
     return (
         f"Measured on {in_words(record['machine'])}; texts a second in process, medians of"
@@ -192,7 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "candidates": [asdict(one) for one in found],
     }
     write(options.output, record)
-    print(said(record))
+    print(section(record))
     return 0
 
 

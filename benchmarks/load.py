@@ -277,9 +277,9 @@ def status_of(answer: bytes) -> int | None:
     return int(answer[9:12]) if whole else None
 
 
-def pieces(texts_each: int, count: int = 2000) -> list[list[str]]:
-    """Requests of `texts_each` of `count` texts, no two alike; none has fewer."""
-    source = iter(texts(max(count, 8 * texts_each)))
+def pieces(texts_each: int) -> list[list[str]]:
+    """Requests of `texts_each` of 2000 texts or more, no two alike; none has fewer."""
+    source = iter(texts(max(2000, 8 * texts_each)))
     found = list(iter(lambda: list(islice(source, texts_each)), []))
     return [piece for piece in found if len(piece) == texts_each]
 

@@ -11,7 +11,7 @@ matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
 from benchmarks.catalog import OURS
-from benchmarks.graphs import NAMES, Precision
+from benchmarks.graphs import NAMES, Precision, compared_with
 from benchmarks.overload import Step
 from benchmarks.records import Cell, Run
 from benchmarks.stream import Outcome
@@ -27,7 +27,8 @@ def bench(run: Run, folder: Path) -> list[Path]:
     made = []
     for model in dict.fromkeys(cell.model for cell in run.cells):
         cells = [cell for cell in run.cells if cell.model == model]
-        precisions = [p for p in PRECISIONS if any(_twin(cell) == p for cell in cells)]
+        present = {compared_with(cell.precision) for cell in cells}
+        precisions = [precision for precision in PRECISIONS if precision in present]
         lists = sorted({cell.texts_each for cell in cells})
         figure, axes = plt.subplots(
             len(lists),
@@ -38,7 +39,11 @@ def bench(run: Run, folder: Path) -> list[Path]:
         )
         for row, texts_each in zip(axes, lists, strict=True):
             for panel, precision in zip(row, precisions, strict=True):
-                shown = [c for c in cells if c.texts_each == texts_each and _twin(c) == precision]
+                shown = [
+                    cell
+                    for cell in cells
+                    if (cell.texts_each, compared_with(cell.precision)) == (texts_each, precision)
+                ]
                 _lines(panel, run, shown)
                 what = "single texts" if texts_each == 1 else f"lists of {texts_each}"
                 panel.set_title(f"{NAMES[precision]}, {what}", fontsize=10)
@@ -152,10 +157,6 @@ def _lines(panel: Any, run: Run, cells: Sequence[Cell]) -> None:
 def _index(run: Run, server: str) -> int:
     # C3 is a red, which is kept for ours.
     return [0, 1, 2, 4, 5, 6, 7, 8, 9][list(run.servers).index(server) % 9]
-
-
-def _twin(cell: Cell) -> str:
-    return "int8" if cell.precision == "dynamic" else cell.precision
 
 
 def _save(figure: Any, path: Path) -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks import load
 from benchmarks.catalog import STUB, Setup
+from benchmarks.graphs import BUNDLED
 from benchmarks.records import RESULTS, in_words, machine, number, spread, write
 from benchmarks.servers import Server
 from benchmarks.stub_server import COST_MS, OWN_PROXY, REPLICAS
@@ -100,7 +101,7 @@ def table(said: dict[str, Any]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, write the JSON, print the table; returns 1 where a request failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.proxies", description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path(".cache/prepared/sst2-minilm"))
+    parser.add_argument("--model", type=Path, default=BUNDLED)
     parser.add_argument("--clients", type=int, nargs="+", default=list(CLIENTS))
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks import limit
 from benchmarks.catalog import OURS
-from benchmarks.graphs import NAMES, Precision
+from benchmarks.graphs import NAMES, Precision, compared_with
 from benchmarks.records import RESULTS, Cell, Run, in_words, number, spread
 
 DOCUMENT = Path("docs/benchmarks.md")
@@ -26,7 +26,7 @@ def bench(run: Run) -> str:
     parts = [f"Measured on {in_words(run.machine)}. {_how(run)}"]
     for model in _in_order(cell.model for cell in run.cells):
         cells = [cell for cell in run.cells if cell.model == model]
-        parts += [f"### {model}", against_best(run, cells), twins(cells)]
+        parts += [f"### {model}", against_best(run, cells), repeatability(cells)]
         for texts_each in _in_order(cell.texts_each for cell in cells):
             for concurrency in _in_order(cell.concurrency for cell in cells):
                 chosen = [
@@ -54,7 +54,9 @@ def table(run: Run, cells: Sequence[Cell]) -> str:
     ]
     for key, own in _grouped(cells).items():
         server, precision = key
-        reference = [c for c in cells if c.server == OURS and c.precision == _twin(precision)]
+        reference = [
+            c for c in cells if c.server == OURS and c.precision == compared_with(precision)
+        ]
         ratio = paired(reference, own, lambda cell: cell.requests_per_second)
         rates = [cell.requests_per_second for cell in own]
         extent = f" ({spread(rates)})" if len(rates) > 1 else ""
@@ -88,7 +90,7 @@ def against_best(run: Run, cells: Sequence[Cell]) -> str:
             others = {
                 key: other
                 for key, other in groups.items()
-                if key[0] != OURS and _twin(key[1]) == precision
+                if key[0] != OURS and compared_with(key[1]) == precision
             }
             if server != OURS or not others:
                 continue
@@ -111,7 +113,7 @@ def against_best(run: Run, cells: Sequence[Cell]) -> str:
     return "\n".join(lines) if len(lines) > 2 else "Nothing to compare."
 
 
-def twins(cells: Sequence[Cell]) -> str:
+def repeatability(cells: Sequence[Cell]) -> str:
     """How far two set-ups differ that do the same: the plain file's, with one client."""
     alone = [cell for cell in cells if cell.concurrency == 1]
     ratios = []
@@ -252,7 +254,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parts += ["## What a million texts cost", cost.table(run)]
     found = options.results / "limit.json"
     if found.exists():
-        parts += ["## What the hardware allows, by itself", limit.said(_json(found))]
+        parts += ["## What the hardware allows, by itself", limit.section(_json(found))]
     if pictures := sorted(options.images.glob("flame-*.svg")):
         parts += ["## Where the time goes", flame.SAID, *_linked(pictures, options)]
     found = options.results / "scaling.json"
@@ -322,16 +324,11 @@ def _named(run: Run, key: Key) -> str:
     return f"{said['title']}, {_threads(said)}{precision}"
 
 
-def _twin(precision: Precision) -> Precision:
-    """The precision of ours that one is compared with: it has no ordinary dynamic int8."""
-    return "int8" if precision == "dynamic" else precision
-
-
 def _grouped(cells: Iterable[Cell]) -> dict[Key, list[Cell]]:
     groups: dict[Key, list[Cell]] = {}
     for cell in sorted(cells, key=lambda cell: (list(NAMES).index(cell.precision), cell.round)):
         groups.setdefault((cell.server, cell.precision), []).append(cell)
-    order = sorted(groups, key=lambda key: list(NAMES).index(_twin(key[1])))
+    order = sorted(groups, key=lambda key: list(NAMES).index(compared_with(key[1])))
     return {key: groups[key] for key in order}
 
 

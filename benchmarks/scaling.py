@@ -20,6 +20,7 @@ from urllib.parse import urljoin
 
 from benchmarks import load
 from benchmarks.catalog import STUB
+from benchmarks.graphs import BUNDLED
 from benchmarks.records import RESULTS, in_words, machine, number, spread, write
 from benchmarks.servers import Server, ServerError
 from benchmarks.stub_server import COST_MS, REPLICAS
@@ -133,7 +134,7 @@ def table(said: dict[str, Any]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, write the JSON, print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path(".cache/prepared/sst2-minilm"))
+    parser.add_argument("--model", type=Path, default=BUNDLED)
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
     parser.add_argument("--cost", type=float, default=50.0, help="ms of the stub for each text")
     parser.add_argument("--seconds", type=float, default=5.0)

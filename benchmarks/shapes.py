@@ -11,11 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.graphs import CACHE
+from benchmarks.graphs import CACHE, SHAPE
 from serve_app.jobs.prepare import Options, prepare
 
 SOURCE = CACHE / "distilbert-shape"
-OUTPUT = Path(".cache/prepared/distilbert-shape")
 TOKENIZER = Path("models/sst2-minilm")
 SEED = 7
 BIAS = 3.0
@@ -47,7 +46,7 @@ def make(folder: Path = SOURCE, tokenizer: Path = TOKENIZER) -> Path:
 def main(argv: Sequence[str] | None = None) -> int:
     """Make it and prepare it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shapes", description=__doc__)
-    parser.add_argument("--output", type=Path, default=OUTPUT)
+    parser.add_argument("--output", type=Path, default=SHAPE)
     options = parser.parse_args(argv)
     prepare(Options(str(make()), None, options.output, None, "auto"))
     return 0

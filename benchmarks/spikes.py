@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks import arrivals, load
 from benchmarks.catalog import STUB
+from benchmarks.graphs import BUNDLED
 from benchmarks.load import percentile
 from benchmarks.records import RESULTS, in_words, machine, number, write
 from benchmarks.scaling import START_S, running
@@ -117,7 +118,7 @@ def table(said: dict[str, Any]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Replay the trace, write the JSON, print the table; returns 1 where a request failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.spikes", description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path(".cache/prepared/sst2-minilm"))
+    parser.add_argument("--model", type=Path, default=BUNDLED)
     parser.add_argument("--output", type=Path, default=RESULTS / "spikes.json")
     options = parser.parse_args(argv)
     environment = {COST_MS: str(COST), REPLICAS: "1-10", AS_SERVED: "1"}

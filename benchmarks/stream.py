@@ -20,6 +20,7 @@ import aiohttp
 import orjson
 
 from benchmarks.catalog import SERVICE, STUB
+from benchmarks.graphs import BUNDLED
 from benchmarks.memory import Sample, Watch, by_role, growth
 from benchmarks.records import RESULTS, in_words, machine, number, write
 from benchmarks.servers import Server
@@ -190,7 +191,7 @@ def outcomes(said: dict[str, Any]) -> list[Outcome]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, write the JSON, print the table; 1 if a row was lost or out of its place."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stream", description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path(".cache/prepared/sst2-minilm"))
+    parser.add_argument("--model", type=Path, default=BUNDLED)
     parser.add_argument("--lines", type=int, default=1_000_000, help="through the stub")
     parser.add_argument(
         "--unread", type=int, default=200_000, help="sent and waited on before one is read"

@@ -1,4 +1,5 @@
-"""Both twins as one service: ONNX answers, torch takes the doubtful texts and stands in.
+"""Both twins as one service (a model cascade with failover): ONNX answers, torch takes the
+doubtful texts and stands in.
 
 A text goes on to torch where the margin between ONNX's two best scores is below a threshold that
 preparation chose from the noise, and the flips, that it measured. Where ONNX is down, overloaded or

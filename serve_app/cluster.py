@@ -11,8 +11,8 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ReplicaState, ServeStatus
 
 from serve_app.dispatcher import Dispatcher
+from serve_app.serve_config import APPLICATION
 
-APPLICATION = "sentiment"
 TIMEOUT_S = 5.0
 ENDING = (ReplicaState.STOPPING,)
 

@@ -150,7 +150,8 @@ class Dispatcher:
             raise OverloadedError(self.retry_after(texts, within))
 
     def room(self, within: float, texts: int = 1, characters: int = 0) -> int:
-        """Requests of so many texts and characters each for which the queue has room now."""
+        """Requests of so many texts for which the queue has room now; 0 where `characters` more are
+        too many."""
         if self._characters + characters > self._max_characters:
             return 0
         requests = (self._most(texts, within) - self.ahead(texts)) // texts

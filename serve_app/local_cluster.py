@@ -1,7 +1,7 @@
 """A Ray cluster of one machine with the application on it: started and ended as one.
 
-`sentiment run` and the integration tests use it. It deploys as KubeRay does, by the dashboard's
-REST API, so that what runs here is what the manifests carry.
+`sentiment run`, the container (`scripts/alone`), tests and benchmarks use it. It deploys as KubeRay
+does, by the dashboard's REST API, so that what runs here is what the manifests carry.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 from serve_app import haproxy, tracing
-from serve_app.serve_config import Config
+from serve_app.serve_config import APPLICATION, Config
 
 OBJECT_STORE_BYTES = 100_000_000
 """Requests are small and travel past the object store; Ray would take a third of the memory."""
@@ -33,6 +33,8 @@ OBJECT_STORE_BYTES = 100_000_000
 HAPROXY_FILES = 100
 """That it needs beside two and a half for each connection."""
 MODELS = ("TorchClassifier", "OnnxClassifier")
+START_S = 180.0
+"""What a slow machine may take until both backends answer."""
 FINISH_S = 20.0
 """For requests that are under way when the cluster is stopped."""
 ENVIRONMENT = {
@@ -192,7 +194,7 @@ class LocalCluster:
 
         deadline = time.monotonic() + seconds
         while going_on():
-            status = serve.status().applications.get("sentiment")
+            status = serve.status().applications.get(APPLICATION)
             if status is not None:
                 if status.status == ApplicationStatus.RUNNING:
                     self._up = True
@@ -275,13 +277,13 @@ async def _shut_down_when_quiet() -> None:
 
     from serve_app.cluster import texts_in_hand
 
-    handles = {name: serve.get_deployment_handle(name, "sentiment") for name in MODELS}
+    handles = {name: serve.get_deployment_handle(name, APPLICATION) for name in MODELS}
     deadline = time.monotonic() + FINISH_S
     quiet = 0
     while quiet < 2 and time.monotonic() < deadline:  # between two calls there are none either
         quiet = 0 if await texts_in_hand(handles) else quiet + 1
         await asyncio.sleep(0.05)
-    await asyncio.to_thread(serve.delete, "sentiment")  # the ingress ends what it is answering
+    await asyncio.to_thread(serve.delete, APPLICATION)  # the ingress ends what it is answering
     await serve.shutdown_async()
 
 

@@ -38,6 +38,8 @@ class Answers:
 
 
 class Request:
+    """One request's texts on their way; `future` gets the `Answers` once `left` is 0."""
+
     __slots__ = (
         "answers", "backend", "future", "id", "left", "number", "since", "texts", "trace",
     )  # fmt: skip

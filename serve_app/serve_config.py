@@ -12,6 +12,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 BASE = ROOT / "serve_config.yaml"
 LOCAL = ROOT / "serve_config.local.yaml"
+APPLICATION = "sentiment"
 
 Config = dict[str, Any]
 
@@ -30,13 +31,11 @@ def load(base: Path = BASE, *overrides: Path | Config) -> Config:
     """
     config = _read(base)
     for override in overrides:
-        if isinstance(override, Path):
-            try:
-                config = merge(config, _read(override))
-            except KeyError as error:
-                raise ConfigError(f"{override}: {error.args[0]}.") from None
-        else:
-            config = merge(config, override)
+        own = _read(override) if isinstance(override, Path) else override
+        try:
+            config = merge(config, own)
+        except KeyError as error:
+            raise ConfigError(f"{override}: {error.args[0]}.") from None
     return with_hash(config)
 
 

@@ -24,12 +24,14 @@ def imports(folder: str) -> dict[str, set[str]]:
 
 
 FORBIDDEN = [
+    ("serve_app", ("tests", "benchmarks", "kuberay", "training", "ui")),
     ("serve_app/engine", ("ray", "fastapi", "starlette", "serve_app.api", "serve_app.jobs",
                           "serve_app.classifier", "serve_app.ingress", "serve_app.dispatcher",
                           "serve_app.messages")),
     ("serve_app/api", ("ray", "torch", "onnxruntime", "transformers", "serve_app.classifier",
                        "serve_app.ingress", "serve_app.jobs")),
     ("serve_app/jobs", ("serve_app.api.app", "serve_app.classifier", "serve_app.ingress")),
+    ("kuberay", ("ray", "serve_app.api", "serve_app.engine", "serve_app.jobs")),
     ("ui", ("serve_app", "ray", "torch", "onnxruntime", "transformers")),
     ("training", ("serve_app", "ui", "ray")),
 ]  # fmt: skip

@@ -102,3 +102,8 @@ def test_what_is_wrong_with_an_override_is_a_sentence(
         override.write_text(content)
     with pytest.raises(ConfigError, match=f"local.yaml.* ?{said}"):
         load(BASE, override)
+
+
+def test_an_override_in_code_is_refused_as_one_in_a_file_is() -> None:
+    with pytest.raises(ConfigError, match="the override names 'other'"):
+        load(BASE, {"applications": [{"name": "other"}]})

@@ -1,7 +1,7 @@
 """What torch and ONNX Runtime have in common: text -> tokens -> logits, as two plain steps.
 
 The classifier tokenizes a call's texts (`encode`), threads of the batcher run them (`logits`), and
-the caller applies `postprocess`. A backend knows nothing of queues, HTTP or Ray.
+the API and the jobs apply `postprocess`. A backend knows nothing of queues, HTTP or Ray.
 """
 
 from collections.abc import Sequence

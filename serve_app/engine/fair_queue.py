@@ -6,8 +6,9 @@ is the tag of the text that went last. Of equal tags the one goes first that is 
 beginning of its request. A single text that arrives while a list of 256 is being answered is next;
 ten lists advance side by side. A request that comes in parts goes on where its last part ended.
 
-A turn is one text, or some `LONG_TURN` where all requests are long: a hundred lists of 32 that
-went on text by text would all end at the very end, on a slow model all of them too late.
+A turn (the quantum of fair queueing) is one text, or some `LONG_TURN` where all requests are long:
+a hundred lists of 32 that went on text by text would all end at the very end, on a slow model all
+of them too late.
 """
 
 import heapq

@@ -32,10 +32,9 @@ from serve_app.jobs.output import (
     ScoreError,
 )
 from serve_app.jobs.rows import Inputs, inputs
-from serve_app.jobs.source import BUNDLED, PREPARED, prepared
+from serve_app.jobs.source import DEFAULT_MODEL, prepared
 from serve_app.jobs.stopping import Stopped, stoppable
 from serve_app.local_cluster import keeping_sigterm
-from serve_app.serve_config import ROOT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,7 +45,6 @@ BUDGET = Budget()
 SPARE_CPUS = 2
 """Reserved beside the models', in number: Ray Data's tasks that read and write, and the one that
 leaves out finished rows. Without them a job that goes on waits for itself."""
-DEFAULT_MODEL = ROOT / PREPARED / BUNDLED.name
 
 
 class Scorer:

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = Path("models") / "sst2-minilm"
 PREPARED = Path(".cache") / "prepared"
 """Where prepared models are kept, below the repository's root."""
+DEFAULT_MODEL = ROOT / PREPARED / BUNDLED.name
 CONFIG = "config.json"
 TOKENIZER = (
     "tokenizer.json",

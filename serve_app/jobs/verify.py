@@ -22,11 +22,17 @@ Plan = list[list[int]]
 FLIPS = 0.01
 """Largest share of texts whose label int8 may change."""
 HEADROOM = 1.5
+"""How much wider than the margin of any flip that was seen a margin is that is not in doubt."""
 DEVIATIONS = 4.0
+"""Standard deviations of int8's noise that such a margin exceeds."""
 TINY = 1e-12
+"""Least probability of which the logarithm is taken."""
 COMPANY = 16
+"""Texts of a batch of neighbours in length."""
 STRANGERS = 8
+"""Texts of a batch of short and long ones."""
 STRANGE_TEXTS = 200
+"""Of a labelled file, those that are batched so."""
 PADDED = 2048
 """Most tokens of a batch, padding included; beside the longest texts stand few others."""
 

@@ -89,6 +89,6 @@ def test_the_table_names_what_each_limit_was_reached_with() -> None:
         "rounds": 3,
         "candidates": [asdict(one) for one in found],
     }
-    said = limit.said(record)
+    said = limit.section(record)
     assert "| model | ONNX int8 | window 16 | **201** (199–205) | 2 × 1 | 4 |" in said
     assert "1 × 2" not in said

@@ -86,8 +86,8 @@ def test_two_set_ups_that_do_the_same_tell_what_a_ratio_is_worth() -> None:
         cell(server, rate, 0, concurrency=1)
         for server, rate in (("fastapi", 30.0), ("fastapi-two", 20.0), ("ours", 10.0))
     ]
-    assert "Their ratios here, 1.50, are" in report.twins(alone)
-    assert report.twins(DRIFTING) == ""
+    assert "Their ratios here, 1.50, are" in report.repeatability(alone)
+    assert report.repeatability(DRIFTING) == ""
 
 
 def test_the_share_of_the_limit_is_taken_within_a_round() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import requests
 import yaml
 
-from serve_app.jobs.manifests import Manifest, overlays, ray_cpus, render, the
+from kuberay.manifests import Manifest, overlays, ray_cpus, render, the
 from serve_app.local_cluster import LocalCluster, free_port, set_environment
 from serve_app.serve_config import hash_of, with_hash
 from tests.manifests.conftest import ACCOUNT, IMAGES

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from serve_app.jobs.manifests import Manifest, ray_cpus, the
+from kuberay.manifests import Manifest, ray_cpus, the
 from serve_app.local_cluster import connections
 from serve_app.serve_config import ROOT
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.jobs.manifests import overlays
+from kuberay.manifests import overlays
 from serve_app.serve_config import ROOT
 
 

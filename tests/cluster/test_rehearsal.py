@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 import requests
 
+from kuberay.manifests import Manifest, render
 from serve_app.jobs.key import main as key_main
-from serve_app.jobs.manifests import Manifest, render
 from serve_app.serve_config import hash_of, with_hash
 from tests.cluster.balancer import Balancer
 from tests.cluster.hosts import Host, network, until

@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 
 from serve_app.jobs.compare import (
-    CompareError,
     Flip,
     Way,
     _flipped,
     main,
     mcnemar,
     parser,
-    read,
     verdict,
 )
 from serve_app.jobs.source import prepared_folder
@@ -109,24 +107,6 @@ def test_of_several_labels_the_one_that_crossed_is_shown() -> None:
     ]
 
 
-def test_labels_that_cannot_be_one_are_left_aside(tmp_path: Path) -> None:
-    path = tmp_path / "in.JSON"
-    path.write_text('{"sentence": "cut \\ud83d", "label": [0, 2]}\n')
-    labelled = read(path, "sentence", None, ["joy", "anger", "fear"])
-    assert (labelled.texts, labelled.labels) == (["cut ?"], None)
-
-
-def test_labels_that_differ_in_case_alone_are_two(tmp_path: Path) -> None:
-    path = tmp_path / "in.csv"
-    path.write_text("sentence,label\na,Spam\nb,spam\nc,SPAM\n")
-    with pytest.raises(CompareError, match="the label 'SPAM'"):
-        read(path, "sentence", "label", ["spam", "Spam", "ham"])
-    path.write_text("sentence,label\na,Spam\nb,spam\n")
-    found = read(path, "sentence", "label", ["spam", "Spam", "ham"]).labels
-    assert found is not None
-    assert found.tolist() == [1, 0]
-
-
 def test_a_report_that_cannot_be_written_is_told_before_anything_is_measured(
     prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,25 +128,6 @@ def test_a_report_is_printed_where_the_disk_is_full_at_the_end(
     assert said.out.rstrip().splitlines()[-1].startswith("Run ")
     assert "/dev/full was not written: No space left on device." in said.err
     assert "round 1 of 1: onnx int8 on 5 texts …" in said.err
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("a.ndjson", b'{"sentence": "a"}\n\n{bad\n', "line 3 is no JSON: Expecting property name"),
-        ("a.csv", b"sentence\ncaf\xe9\n", "is not UTF-8 text; save it as UTF-8"),
-        ("a.csv", b"", "has no rows"),
-        ("a.csv.gz", b"", "is no plain CSV, TSV or NDJSON file"),
-        ("a.parquet", b"", "is no plain CSV, TSV or NDJSON file"),
-    ],
-)
-def test_what_is_wrong_with_a_file_is_told(
-    tmp_path: Path, name: str, content: bytes, said: str
-) -> None:
-    path = tmp_path / name
-    path.write_bytes(content)
-    with pytest.raises(CompareError, match=said):
-        read(path, "sentence", "label", ["NEGATIVE", "POSITIVE"])
 
 
 def test_the_model_may_be_named_as_when_it_was_prepared(tmp_path: Path) -> None:
@@ -191,33 +152,6 @@ def test_what_is_not_certified_is_not_advised() -> None:
 )
 def test_mcnemar(first: int, second: int, p: float) -> None:
     assert mcnemar(first, second) == pytest.approx(p)
-
-
-def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
-    path = tmp_path / "dev.csv"
-    path.write_text("sentence,label\nfine,1\n", encoding="utf-8-sig")
-    assert read(path, "sentence", "label", ["NO", "YES"]).texts == ["fine"]
-
-
-@pytest.mark.usefixtures("usual_field_limit")
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("short.csv", "label,sentence\n1,fine\n0\n", "row 2 has no 'sentence'"),
-        ("short.tsv", "sentence\tlabel\nfine\n", "row 1 has no 'label'"),
-        ("in.ndjson", '{"sentence": "fine"}\n{"text": "bad"}\n', "row 2 has no 'sentence'"),
-        ("in.jsonl", '{"sentence": "fine"}\n["bad"]\n', "line 2 is no JSON object"),
-        ("list.ndjson", '["fine"]\n', "line 1 is no JSON object"),
-        ("long.csv", "text\nfine,1\n", "no column 'sentence', but text"),
-        ("huge.csv", f"sentence,label\n{'x' * 200_000},1\n", "cannot be read: field larger"),
-    ],
-    ids=lambda value: value[:20],
-)
-def test_a_file_with_a_fault_is_refused(name: str, content: str, said: str, tmp_path: Path) -> None:
-    path = tmp_path / name
-    path.write_text(content, encoding="utf-8")
-    with pytest.raises(CompareError, match=said):
-        read(path, "sentence", "label", ["NO", "YES"])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serve_app.jobs.manifests import Manifest, overlays, render
+from kuberay.manifests import Manifest, overlays, render
 
 ACCOUNT = {
     "CERTIFICATE_ARN": "arn:aws:acm:eu-central-1:111122223333:certificate/0a1b2c3d",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from serve_app.jobs.manifests import render, the
+from kuberay.manifests import render, the
 from serve_app.serve_config import ROOT, load
 from tests.manifests.conftest import ACCOUNT, IMAGES
 
@@ -74,6 +74,20 @@ def test_the_alert_on_disagreement_has_texts_to_look_at() -> None:
 
 def test_every_alert_is_in_the_guide(rules: dict[str, object]) -> None:
     guide = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    assert len(names(rules)) == 9
+    assert len(names(rules)) == 11
     for name in names(rules):
         assert f"`{name}`" in guide, name
+
+
+def test_the_dashboard_shows_what_the_alert_on_disagreement_looks_at(
+    rules: dict[str, object],
+) -> None:
+    dashboard = (ROOT / "kuberay" / "base" / "dashboard.json").read_text(encoding="utf-8")
+    groups: list[dict[str, Any]] = rules["groups"]  # type: ignore[assignment]
+    recorded = [rule["record"] for group in groups for rule in group["rules"] if "record" in rule]
+    assert len(recorded) == 2
+    (alert,) = [each for each in expressions(rules) if "> 0.01" in each and "shadow" in each]
+    for name in recorded:
+        assert name in alert
+        assert name in dashboard
+    assert "shadow_texts_total" not in alert + dashboard

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from serve_app.jobs import deploy as module
-from serve_app.jobs.deploy import main
-from serve_app.jobs.deploy_check import SECRETS
-from serve_app.jobs.kubectl import DeployError
-from serve_app.jobs.manifests import render, serve_config, the
+from kuberay import deploy as module
+from kuberay.deploy import main
+from kuberay.deploy_check import SECRETS
+from kuberay.kubectl import DeployError
+from kuberay.manifests import render, serve_config, the
 from serve_app.serve_config import ROOT, hash_of, with_hash
 from tests.deployed import Deployed, workers_pool
 from tests.listening import listening
@@ -138,7 +138,7 @@ def test_deploys_the_api_then_scaling_then_the_page(cluster: Cluster) -> None:
     assert {m["metadata"]["name"] for m in page} == {"page"}
     assert bounds[0][:3] == ["patch", "raycluster", "sentiment-1"]
     (rollout, _), (inside, _), (outside, _) = asked
-    assert rollout[:3] == ["rollout", "status", "deployment/page"]
+    assert rollout[:5] == ["rollout", "status", "deployment/page", "--namespace", "sentiment"]
     assert inside[-1] == "$SENTIMENT_UI_API_URL/ready"
     assert outside[0] == "run"
     assert outside[-1] == "https://page.example.com/_stcore/health"

@@ -9,8 +9,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from serve_app.jobs.deploy_check import SECRETS
-from serve_app.jobs.manifests import ray_cpus, render, the
+from kuberay.deploy_check import SECRETS
+from kuberay.manifests import ray_cpus, render, the
 from serve_app.serve_config import ROOT
 from tests.manifests.conftest import ACCOUNT, IMAGES
 from tests.manifests.test_schema import KUBERNETES, closed
@@ -36,8 +36,14 @@ def cluster() -> dict[str, Any]:
     return found
 
 
+def documents(*names: str) -> list[dict[str, Any]]:
+    """Those of some files in kuberay/."""
+    texts = [(EKS.parent / name).read_text(encoding="utf-8") for name in names]
+    return [each for text in texts for each in yaml.safe_load_all(text)]
+
+
 def pools() -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all((EKS / "nodepools.yaml").read_text(encoding="utf-8")))
+    return documents("eks/nodepools.yaml")
 
 
 def test_versions_agree(versions: dict[str, str], cluster: dict[str, Any]) -> None:
@@ -48,7 +54,7 @@ def test_versions_agree(versions: dict[str, str], cluster: dict[str, Any]) -> No
 def test_every_add_on_and_the_machines_image_are_pinned(cluster: dict[str, Any]) -> None:
     for addon in cluster["addons"]:
         assert re.fullmatch(r"v\d+\.\d+\.\d+-eksbuild\.\d+", addon["version"]), addon["name"]
-    (node_class,) = [each for each in pools() if each["kind"] == "EC2NodeClass"]
+    node_class, _ = documents("eks/nodeclass.yaml")
     (term,) = node_class["spec"]["amiSelectorTerms"]
     assert re.fullmatch(r"bottlerocket@v\d+\.\d+\.\d+", term["alias"])
 
@@ -71,14 +77,14 @@ def test_machines_hold_a_worker_and_what_every_machine_runs() -> None:
 
 
 def test_what_a_pool_expires_would_wait_for_its_pods_for_ever() -> None:
-    made = [p["spec"]["template"]["spec"] for p in pools() if p["kind"] == "NodePool"]
+    made = [p["spec"]["template"]["spec"] for p in pools()]
     assert [spec["expireAfter"] for spec in made] == ["Never"] * 3
 
 
 def test_only_head_and_workers_run_on_their_machines() -> None:
     config = the(render("eks", IMAGES, ACCOUNT), "RayService")["spec"]["rayClusterConfig"]
     groups = {"head": config["headGroupSpec"], "workers": config["workerGroupSpecs"][0]}
-    found = {p["metadata"]["name"]: p for p in pools() if p["kind"] == "NodePool"}
+    found = {p["metadata"]["name"]: p for p in pools()}
     for name, group in groups.items():
         (taint,) = found[name]["spec"]["template"]["spec"]["taints"]
         (toleration,) = group["template"]["spec"]["tolerations"]
@@ -113,7 +119,7 @@ def test_balancers_as_their_controller_makes_them() -> None:
 
 
 def test_the_deployer_may_do_what_deploying_does() -> None:
-    found = list(yaml.safe_load_all((EKS / "deployer.yaml").read_text(encoding="utf-8")))
+    found = documents("eks/deployer.yaml")
     for manifest in found:
         kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
     rules = [rule for m in found if "rules" in m for rule in m["rules"]]
@@ -135,11 +141,31 @@ def test_the_deployer_may_do_what_deploying_does() -> None:
     assert "*" not in str(rules)
 
 
+def test_the_deployer_makes_no_pod_that_could_have_the_machine() -> None:
+    found = documents("eks/deployer.yaml")
+    guarded = {
+        each["metadata"]["name"]
+        for each in (*found, *documents("base/namespace.yaml"))
+        if each["kind"] == "Namespace"
+        and each["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+        in ("baseline", "restricted")
+    }
+    for role in [each for each in found if "rules" in each]:
+        verbs = {verb for rule in role["rules"] for verb in rule["verbs"]}
+        if role["kind"] == "ClusterRole":
+            assert verbs == {"get", "patch"}
+            assert [rule["resources"] for rule in role["rules"]] == [["nodepools"]]
+        else:
+            assert role["metadata"]["namespace"] in guarded
+        resources = {name for rule in role["rules"] for name in rule["resources"]}
+        assert not {"namespaces", "roles", "rolebindings", "daemonsets"} & resources
+
+
 def test_kinds_against_their_crds(crds: Path) -> None:
     there = [kind for kind in CRDS if (crds / CRDS[kind]).exists()]
     # A folder of the operator's CRDs alone has none of these; scripts/crds brings all.
     assert there in ([], list(CRDS))
-    manifests = [*pools(), *render("eks", IMAGES, ACCOUNT)]
+    manifests = [*documents("eks/nodeclass.yaml"), *pools(), *render("eks", IMAGES, ACCOUNT)]
     for kind in there:
         crd = yaml.load((crds / CRDS[kind]).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         (version,) = [v for v in crd["spec"]["versions"] if v["storage"]]

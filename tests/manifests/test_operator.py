@@ -5,7 +5,7 @@ import sysconfig
 
 import yaml
 
-from serve_app.jobs.manifests import Manifest, render, the
+from kuberay.manifests import Manifest, render, the
 from serve_app.local_cluster import ENVIRONMENT
 from serve_app.serve_config import ROOT
 from tests.manifests.conftest import ACCOUNT, IMAGES

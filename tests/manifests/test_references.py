@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serve_app.jobs.manifests import Manifest, render
+from kuberay.manifests import Manifest, render
 from serve_app.serve_config import ROOT
 from serve_app.settings import Settings
 from tests.manifests.conftest import ACCOUNT, IMAGES, SERVES, pod_templates

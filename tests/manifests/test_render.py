@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from serve_app.jobs import manifests as module
-from serve_app.jobs.manifests import Manifest, ManifestError, main, overlays, render, the
+from kuberay import manifests as module
+from kuberay.manifests import Manifest, ManifestError, main, overlays, render, the
 from serve_app.serve_config import ROOT, with_hash
 from tests.manifests.conftest import ACCOUNT, IMAGES, pod_templates
 
@@ -21,8 +21,7 @@ def test_every_overlay_renders(manifests: list[Manifest]) -> None:
 
 def test_all_is_in_one_namespace(manifests: list[Manifest]) -> None:
     names = {manifest["metadata"].get("namespace") for manifest in manifests}
-    assert names <= {"sentiment", None}
-    assert [m["kind"] for m in manifests if "namespace" not in m["metadata"]] == ["Namespace"]
+    assert names == {"sentiment"}
 
 
 def test_serve_config_is_that_of_the_repository(manifests: list[Manifest], overlay: str) -> None:

@@ -8,7 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from serve_app.jobs.manifests import Manifest, the
+from kuberay.manifests import Manifest, the
 from tests.manifests.conftest import pod_templates
 
 KUBERNETES = "1.35"

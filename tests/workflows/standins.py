@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from serve_app.jobs.deploy_check import SECRETS
+from kuberay.deploy_check import SECRETS
 from serve_app.serve_config import ROOT
 from tests.deployed import workers_pool
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from serve_app.jobs.manifests import render
+from kuberay.manifests import render
 from serve_app.serve_config import ROOT
 from tests.manifests.conftest import ACCOUNT, IMAGES, pod_templates
 

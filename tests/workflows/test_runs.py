@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from serve_app.jobs.deploy import staged
-from serve_app.jobs.manifests import render, the
+from kuberay.deploy import staged
+from kuberay.manifests import render, the
 from serve_app.serve_config import ROOT, hash_of
 from tests.deployed import Deployed
 from tests.manifests.conftest import ACCOUNT, IMAGES

@@ -20,8 +20,7 @@ import yaml
 
 from serve_app.serve_config import BASE, ROOT, Config, load
 
-KUBERAY = ROOT / "kuberay"
-OVERLAYS = KUBERAY / "overlays"
+OVERLAYS = ROOT / "kuberay" / "overlays"
 IMAGES = ("sentiment-serve", "sentiment-ui")
 
 Manifest = dict[str, Any]

@@ -26,9 +26,9 @@ from typing import Any
 
 import yaml
 
-from serve_app.jobs.deploy_check import check
-from serve_app.jobs.kubectl import APPLY, NAMESPACE, DeployError, bare, get, kubectl, live
-from serve_app.jobs.manifests import IMAGES, Manifest, ManifestError, render, the
+from kuberay.deploy_check import check
+from kuberay.kubectl import APPLY, NAMESPACE, DeployError, bare, get, kubectl, live
+from kuberay.manifests import IMAGES, Manifest, ManifestError, render, the
 from serve_app.serve_config import hash_of, with_hash
 
 PARTS = ("api", "scaling", "page")
@@ -222,7 +222,8 @@ def _ask_from_a_pod(options: Options, url: str) -> None:
 
 
 def _wait_page(seconds: float) -> None:
-    kubectl("rollout", "status", "deployment/page", "--timeout", f"{seconds:.0f}s")
+    where = ("--namespace", NAMESPACE, "--timeout", f"{seconds:.0f}s")
+    kubectl("rollout", "status", "deployment/page", *where)
 
 
 def _state() -> tuple[bool, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from serve_app.jobs.manifests import Manifest
+from kuberay.manifests import Manifest
 
 NAMESPACE = "sentiment"
 APPLY = ("apply", "--server-side", "--force-conflicts", "-f", "-")
@@ -27,8 +27,6 @@ def kubectl(*arguments: str, given: list[Manifest] | None = None) -> str:
     Raises:
         DeployError: it failed; the message is the last line it said.
     """
-    if arguments[0] == "rollout":
-        arguments = (*arguments, "-n", NAMESPACE)
     done = subprocess.run(
         ["kubectl", *arguments],
         input=yaml.safe_dump_all(given) if given is not None else None,

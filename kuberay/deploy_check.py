@@ -3,8 +3,8 @@
 import shutil
 import subprocess
 
-from serve_app.jobs.kubectl import APPLY, NAMESPACE, DeployError, as_json, get, kubectl
-from serve_app.jobs.manifests import Manifest, ray_cpus, the
+from kuberay.kubectl import APPLY, NAMESPACE, DeployError, as_json, get, kubectl
+from kuberay.manifests import Manifest, ray_cpus, the
 
 SECRETS = {
     "ray-auth-token": "auth_token",

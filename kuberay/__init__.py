@@ -1,0 +1,1 @@
+"""Delivery: the manifests, and what checks and deploys them with kubectl."""
