@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from contextvars import Context
 
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import (
@@ -94,7 +95,9 @@ class Caller:
 
     def _look(self) -> None:
         if self._looking is None and time.monotonic() - self._looked >= LOOK_S:
-            self._looking = asyncio.get_running_loop().create_task(self._find())
+            # In a context of its own: what it logs is not of the request that came by.
+            find = self._find()
+            self._looking = asyncio.get_running_loop().create_task(find, context=Context())
 
     async def _find(self) -> None:
         try:

@@ -28,9 +28,9 @@ class Metric:
 
 REQUESTS = Metric(
     "sentiment_requests",
-    "Inference requests by route, backend, status and the way their client identified itself; a"
-    " stream when it ends, by what ended it (499: its client hung up).",
-    ("route", "backend", "status", "client"),
+    "Inference requests by route, backend, status, kind of error and the way their client"
+    " identified itself; a stream when it ends, by what ended it (499: its client hung up).",
+    ("route", "backend", "status", "kind", "client"),
 )
 TEXTS = Metric("sentiment_texts", "Texts answered.", ("backend",))
 BAD_ROWS = Metric("sentiment_stream_bad_rows", "Rows answered with an error.", ("backend",))

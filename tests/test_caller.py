@@ -16,6 +16,7 @@ from serve_app.dispatcher import BackendError
 from serve_app.lane import Dropped
 from serve_app.links import Address, Door
 from serve_app.messages import Call, Reply
+from serve_app.request import REQUEST_ID
 from tests.notes import Notes
 
 CALL = Call(requests=[["word"]], ingress="i", waiting=0.0)
@@ -70,6 +71,8 @@ class Handle:
         self.addresses = addresses
         self.answers = list(answers)
         self.looks = 0
+        self.looked_for: set[str] = set()
+        """The requests in whose context it was."""
         self.infer = SimpleNamespace(remote=lambda call: Response(self._infer(call)))
 
     async def _infer(self, call: Call) -> Reply:
@@ -86,6 +89,7 @@ class Handle:
 
     async def _addresses(self, *, timeout_s: float, return_exceptions: bool) -> list[Any]:
         self.looks += 1
+        self.looked_for.add(REQUEST_ID.get())
         return list(self.addresses)
 
 
@@ -161,6 +165,15 @@ async def test_where_no_link_can_be_had_the_handle_goes_on(
         await found(call)
         assert handle.looks == looks
     assert caplog.text.count("no link to replica a") == 1
+
+
+async def test_what_looking_for_replicas_logs_is_of_no_request(backend: Backend) -> None:
+    handle = Handle([], reply("by handle"))
+    call = backend.caller(handle)
+    REQUEST_ID.set("innocent")
+    await call(CALL, never())
+    await found(call)
+    assert handle.looked_for == {""}
 
 
 async def test_while_nobody_calls_nobody_is_looked_for(backend: Backend) -> None:

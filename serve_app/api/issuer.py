@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Any
 
@@ -114,7 +115,9 @@ class Issuer:
         """The read that is under way; a new one if the pause allows it."""
         if self._reading is None and self._clock() - self._tried_at >= self._pause:
             self._tried_at = self._clock()
-            self._reading = asyncio.get_running_loop().create_task(self._read())
+            # In a context of its own: what it logs is not of the request that came by.
+            read = self._read()
+            self._reading = asyncio.get_running_loop().create_task(read, context=Context())
         return self._reading
 
     async def _read_again(self) -> None:
