@@ -8,6 +8,7 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from requests.exceptions import ChunkedEncodingError, ContentDecodingError, ReadTimeout, SSLError
 from urllib3.exceptions import ProtocolError
 
 from ui import wire
@@ -20,7 +21,7 @@ from ui.errors import (
     UnreachableError,
     from_response,
 )
-from ui.lines import lines
+from ui.lines import BROKE_OFF, lines
 from ui.settings import Settings
 
 _NDJSON = "application/x-ndjson"
@@ -161,12 +162,20 @@ class Client:
         names = " and ".join(readiness.missing)
         return StartingError(
             f"The service is starting: {names} is not ready yet." if names else None,
+            f"{StartingError.remedy} Where it lasts minutes, check SENTIMENT_UI_API_URL.",
             status=error.status,
             retry_after=error.retry_after,
         )
 
     def _call(self, method: str, path: str, **options: Any) -> tuple[requests.Response, float]:
         response, round_trip = self._send(method, path, **options)
+        if response.is_redirect:
+            response.close()
+            raise ServiceError(
+                f"The service's address redirects to {response.headers['Location']}.",
+                "Set SENTIMENT_UI_API_URL to where the service itself is.",
+                status=response.status_code,
+            )
         if response.status_code >= 400:
             with response:
                 raise from_response(response)
@@ -186,11 +195,19 @@ class Client:
                     allow_redirects=False,
                     **{"timeout": self._timeout, **options},
                 )
-            except requests.exceptions.ReadTimeout as error:
+            except ReadTimeout as error:
                 raise TimedOutError() from error
+            except SSLError as error:
+                raise ServiceError(
+                    "The page and the service come to no secure connection.",
+                    "Check that SENTIMENT_UI_API_URL is an https address; where a private authority"
+                    " signed its certificate, SENTIMENT_UI_CA_FILE names that authority's.",
+                ) from error
             except requests.ConnectionError as error:
                 if last or not _was_dropped(error):
                     raise UnreachableError() from error
+            except (ChunkedEncodingError, ContentDecodingError) as error:
+                raise UnreachableError(BROKE_OFF) from error
             except requests.RequestException as error:
                 raise UnreachableError(
                     "The page cannot ask the service at its address.", detail=str(error)

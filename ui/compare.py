@@ -37,6 +37,11 @@ class Budget:
         return ", ".join(parts)
 
 
+def budgets(info: Info) -> list[Budget]:
+    """PyTorch's and ONNX's."""
+    return [Budget.of(info.backend(backend)) for backend in BACKENDS]
+
+
 def unequal(one: Budget, other: Budget, *, under_load: bool = False) -> str | None:
     """Say why two budgets allow no ratio; nothing where they allow it.
 
@@ -70,6 +75,8 @@ class Comparison:
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     exclusive: bool = True
     """Whether a text has one label; else those over one half are its labels."""
+    info: Info = field(default_factory=Info)
+    """What was served when it was asked."""
 
     @property
     def both(self) -> tuple[Answer, Answer] | None:
@@ -162,7 +169,7 @@ def ask(client: Client, text: str, info: Info) -> Comparison:
             errors[backend] = client.diagnose(answer)
         else:
             answers[backend] = completed(answer, labels, exclusive=exclusive)
-    return Comparison(text, answers, errors, took, exclusive=not several)
+    return Comparison(text, answers, errors, took, exclusive=not several, info=info)
 
 
 def completed(answer: Answer, labels: Sequence[str], *, exclusive: bool) -> Answer:

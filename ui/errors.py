@@ -7,6 +7,9 @@ from typing import Any, ClassVar
 
 from requests import Response
 
+LONGEST_WAIT_S = 86_400.0
+"""No wait that a service asks for is longer: `inf` is a number too, and none to wait for."""
+
 
 class ServiceError(Exception):
     """An answer that is no answer: `sentence` says what happened, `remedy` what to do."""
@@ -134,7 +137,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
     if not header:
         return None
     try:
-        return max(0.0, float(header))
+        return min(max(0.0, float(header)), LONGEST_WAIT_S)
     except ValueError:
         pass
     try:
@@ -143,7 +146,8 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
         return None
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - (now or datetime.now(UTC))).total_seconds())
+    seconds = (until - (now or datetime.now(UTC))).total_seconds()
+    return min(max(0.0, seconds), LONGEST_WAIT_S)
 
 
 def _told(response: Response) -> tuple[str | None, str | None]:

@@ -2,11 +2,18 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
+from codecs import BOM_UTF8
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from ui import unpack
 
 Format = Literal["csv", "tsv", "ndjson", "parquet"]
 
@@ -31,6 +38,8 @@ gigabyte for all who use it."""
 
 MOST_COLUMNS = 1_000
 """Rows that each have other columns make a table that grows with their square."""
+MOST_CELLS = 5_000_000
+"""Rows times columns: a cell takes its place in memory also where the file has nothing for it."""
 
 _TEXT_NAMES = ("text", "input", "sentence", "review", "content", "comment", "body", "message")
 _LABEL_NAMES = ("label", "sentiment", "class", "target", "category", "y")
@@ -61,32 +70,44 @@ def read(name: str, content: bytes, max_rows: int) -> pd.DataFrame:
         raise FileError("The file is not UTF-8 text; save it as UTF-8 and try again.") from error
     if frame.empty:
         raise FileError("The file has no rows.")
-    if len(frame) > max_rows:
-        raise FileError(f"The file has more than {max_rows:,} rows.")
-    frame.columns = [str(column) for column in frame.columns]
-    if not frame.columns.is_unique:
-        raise FileError("The file has several columns of one name; rename them.")
+    _check_size(len(frame), len(frame.columns), max_rows)
+    frame.columns = _names(frame.columns)
     return frame
 
 
-def _check_width(columns: int) -> None:
+def _check_size(rows: int, columns: int, max_rows: int) -> None:
     if columns > MOST_COLUMNS:
         raise FileError(f"The file has more than {MOST_COLUMNS:,} columns.")
+    if rows > max_rows:
+        raise FileError(f"The file has more than {max_rows:,} rows.")
+    if rows * columns > MOST_CELLS:
+        raise FileError(f"The file has more than {MOST_CELLS:,} cells, rows times columns.")
+
+
+def _names(columns: Iterable[object]) -> list[str]:
+    names = [str(column) for column in columns]
+    if len(set(names)) < len(names):
+        raise FileError("The file has several columns of one name; rename them.")
+    return names
 
 
 def _separated(kind: Format, content: bytes, max_rows: int) -> pd.DataFrame:
     options: dict[str, Any] = {
-        "sep": "\t" if kind == "tsv" else separator(content),
+        "sep": dialect(kind, content).separator,
         # A TSV has no quoting: a quotation mark in it is a quotation mark.
         "quoting": 3 if kind == "tsv" else 0,
         "dtype": str,
         "keep_default_na": False,
-        "encoding": "utf-8-sig",
+        "skip_blank_lines": False,  # one is a row, of an empty text
     }
+    content = content.removeprefix(BOM_UTF8).strip(b"\r\n")
     try:
-        header: pd.DataFrame = pd.read_csv(io.BytesIO(content), nrows=0, **options)
-        _check_width(len(header.columns))
-        frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), nrows=max_rows + 1, **options)
+        # As a row: pandas would number names that stand there twice.
+        header = pd.read_csv(io.BytesIO(content), header=None, nrows=1, **options).iloc[0]
+        _names(name for name in header if name)
+        _check_size(0, len(header), max_rows)
+        most = min(max_rows, MOST_CELLS // len(header))
+        frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), nrows=most + 1, **options)
     except pd.errors.EmptyDataError as error:
         raise FileError("The file is empty.") from error
     except pd.errors.ParserError as error:
@@ -100,10 +121,21 @@ def _separated(kind: Format, content: bytes, max_rows: int) -> pd.DataFrame:
     return frame
 
 
-def separator(content: bytes) -> str:
-    """Tell what parts a CSV's columns: spreadsheets of some countries take semicolons."""
-    header = content.split(b"\n", 1)[0]
-    return ";" if b";" in header and b"," not in header else ","
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a CSV or TSV is written; what comes back of it is written alike."""
+
+    separator: str = ","
+    bom: bool = False
+    """Spreadsheets that put this mark before a file read others wrongly without it."""
+
+
+def dialect(kind: Format, content: bytes) -> Dialect:
+    """Tell what parts the columns: spreadsheets of some countries take semicolons."""
+    lines = content[:65_536].removeprefix(BOM_UTF8).strip(b"\r\n").splitlines() or [b""]
+    unquoted = b"".join(lines[0].split(b'"')[::2])
+    most = max(",;\t|", key=lambda mark: unquoted.count(mark.encode()))  # of equals the first
+    return Dialect("\t" if kind == "tsv" else most, content.startswith(BOM_UTF8))
 
 
 def _ndjson(content: bytes, max_rows: int) -> pd.DataFrame:
@@ -119,10 +151,8 @@ def _ndjson(content: bytes, max_rows: int) -> pd.DataFrame:
         if not isinstance(row, dict):
             raise FileError(f"Line {number} is no JSON object.")
         names.update(row)
-        _check_width(len(names))
         rows.append(_whole(row) if "\\ud" in line.casefold() else row)
-        if len(rows) > max_rows:
-            break
+        _check_size(len(rows), len(names), max_rows)
     # As they came: pandas would make fractions of whole numbers where a row lacks one.
     return pd.DataFrame(rows, dtype=object)
 
@@ -135,33 +165,35 @@ def _whole(row: dict[str, object]) -> dict[str, object]:
 
 
 def _parquet(content: bytes, max_rows: int) -> pd.DataFrame:
+    done = subprocess.run(
+        [sys.executable, unpack.__file__, str(max_rows), str(UNPACKED_LIMIT)],
+        input=content,
+        capture_output=True,
+        # Arrow's other pools of memory set more aside than they use.
+        env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system", "PYTHONSAFEPATH": "1"},
+    )
+    if done.returncode == unpack.TOO_MUCH or done.returncode < 0:  # ended by the system
+        raise FileError(
+            f"The file unpacks to more than the {UNPACKED_LIMIT / 1e6:g} MB that the page "
+            "takes. Send it past the page, as below."
+        )
+    if done.returncode:
+        raise FileError("The file does not read as Parquet.")
+    table = pa.ipc.open_stream(done.stdout).read_all()
+    _check_size(table.num_rows, table.num_columns, max_rows)
     try:
-        file = pq.ParquetFile(io.BytesIO(content))
-        if file.metadata.num_rows > max_rows:
-            raise FileError(f"The file has more than {max_rows:,} rows.")
-        _check_width(len(file.schema_arrow.names))
-        batches: list[pa.RecordBatch] = []
-        left = UNPACKED_LIMIT
-        for batch in file.iter_batches(batch_size=1000):
-            left -= batch.nbytes
-            if left < 0:
-                raise FileError(
-                    f"The file unpacks to more than the {UNPACKED_LIMIT / 1e6:g} MB that the page "
-                    "takes. Send it past the page, as below."
-                )
-            batches.append(batch)
-        table = pa.Table.from_batches(batches, file.schema_arrow)
         # Whole numbers stay whole where a row lacks one.
         frame: pd.DataFrame = table.to_pandas(integer_object_nulls=True)
-        # An index that has a name is a column like the others, and one without says nothing.
-        named = [n for n in frame.index.names if n is not None and n not in frame.columns]
-        return (frame.reset_index(level=named) if named else frame).reset_index(drop=True)
-    except (pa.ArrowException, OSError) as error:
+    except pa.ArrowException as error:
         raise FileError("The file does not read as Parquet.") from error
+    # An index that has a name is a column like the others, and one without says nothing.
+    named = [n for n in frame.index.names if n is not None and n not in frame.columns]
+    return (frame.reset_index(level=named) if named else frame).reset_index(drop=True)
 
 
-def write(frame: pd.DataFrame, kind: Format) -> bytes:
+def write(frame: pd.DataFrame, kind: Format, dialect: Dialect = Dialect()) -> bytes:
     """Write a table in a format it can be read from again."""
+    mark = BOM_UTF8 if dialect.bom else b""
     if kind == "parquet":
         packed: bytes = frame.to_parquet(index=False)
         return packed
@@ -171,12 +203,12 @@ def write(frame: pd.DataFrame, kind: Format) -> bytes:
         rows = (dict(zip(frame.columns, row, strict=True)) for row in zip(*cells, strict=True))
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     if kind == "csv":
-        written: str = frame.to_csv(index=False)
-        return written.encode()
+        written: str = frame.to_csv(index=False, sep=dialect.separator)
+        return mark + written.encode()
     # What would part a row or a column of a TSV becomes a blank, for it has no quoting.
     plain = frame.replace(r"[\t\r\n]+", " ", regex=True).fillna("").astype(str)
     lines = ["\t".join(row) for row in [plain.columns.tolist(), *plain.to_numpy().tolist()]]
-    return ("\n".join(lines) + "\n").encode()
+    return mark + ("\n".join(lines) + "\n").encode()
 
 
 def _natural(column: pd.Series) -> list[object]:

@@ -45,7 +45,10 @@ def settings() -> Settings:
 
 
 def page(title: str, about: str) -> Frame:
-    """Begin a page; where the service cannot be asked, say so and end the page here."""
+    """Begin a page; where the service cannot be asked, say so, and go on with what it said before.
+
+    A page that was never told what is served ends here; another keeps its results in sight.
+    """
     found = service(settings())
     st.title(title, anchor=False)
     st.caption(about)
@@ -53,7 +56,10 @@ def page(title: str, about: str) -> Frame:
         info = found.info()
     except ServiceError as error:
         states.until_mended(error, found.info, found.settings.poll_s)
-        st.stop()
+        if "info" not in st.session_state:
+            st.stop()
+        info = st.session_state["info"]
+    st.session_state["info"] = info
     _served(info)
     return Frame(found, info)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ui.answers import Answer
-from ui.compare import Comparison
+from ui.compare import Comparison, budgets
 
 COLUMNS = (
     "at",
@@ -22,6 +22,12 @@ COLUMNS = (
     "onnx_round_trip_ms",
     "score_difference",
     "ms_saved",
+    "basis",
+    "model",
+    "torch_precision",
+    "torch_threads",
+    "onnx_precision",
+    "onnx_threads",
 )
 
 SHOWN = [c for c in COLUMNS if not c.endswith("round_trip_ms")] + [
@@ -42,6 +48,9 @@ ORDERS = {
 class Totals:
     count: int
     agreed: int
+    basis: str
+    timed: int
+    """How many have times on that basis; only those are added up."""
     torch_ms: float
     onnx_ms: float
 
@@ -57,6 +66,9 @@ def table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
             *_columns(comparison.both[1]),
             comparison.score_difference,
             comparison.time_difference,
+            comparison.basis,
+            comparison.info.model.id,
+            *(v for budget in budgets(comparison.info) for v in (budget.precision, budget.threads)),
         )
         for comparison in comparisons
         if comparison.both
@@ -80,13 +92,17 @@ def no_formula(text: str) -> str:
 
 
 def totals(comparisons: Sequence[Comparison]) -> Totals:
-    """Count agreement and add up both backends' times, on the basis each comparison has."""
-    done = [c for c in comparisons if c.times is not None]
+    """Count agreement and add up both backends' times: the service's own where any is told."""
+    done = [c for c in comparisons if c.both]
+    basis = "server time" if any(c.basis == "server time" for c in done) else "round trip"
+    times = [c.times for c in done if c.times and c.basis == basis]
     return Totals(
         count=len(done),
         agreed=sum(bool(c.agree) for c in done),
-        torch_ms=sum(c.times[0] for c in done if c.times),
-        onnx_ms=sum(c.times[1] for c in done if c.times),
+        basis=basis,
+        timed=len(times),
+        torch_ms=sum(torch for torch, _ in times),
+        onnx_ms=sum(onnx for _, onnx in times),
     )
 
 

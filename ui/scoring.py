@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -24,7 +24,11 @@ PASSING = (
 """After these a row may be asked for again: nothing is changed by asking twice."""
 PATIENCE = 6
 """So many refusals in a row, with nothing scored between them, end a run."""
+PATIENCE_S = 300.0
+"""A service that is away or starting is waited for at least so long: it may be a restart."""
 FIRST_PAUSE_S = 0.5
+DOUBLINGS = 5
+"""Of the pause between two refusals, which is 16 seconds at the longest."""
 RATE_WINDOW_S = 5.0
 
 
@@ -35,11 +39,16 @@ class Progress:
     total: int
     rows: dict[int, Scored] = field(default_factory=dict)
     truncated: int = 0
+    """Texts that were cut, in the calls that came to their end: there they say so."""
+    uncounted: bool = False
+    """Whether a call gave rows and came to no end."""
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None
     stopped_by: ServiceError | None = None
     waits_until: float = 0.0
     waits_for: ServiceError | None = None
+    waited: float = 0.0
+    """Seconds that passed in pauses."""
     marks: deque[tuple[float, int]] = field(default_factory=deque)
 
     @property
@@ -57,7 +66,8 @@ class Progress:
             (since, before), (until, now) = self.marks[0], self.marks[-1]
             if until > since:
                 return (now - before) / (until - since)
-        return self.done / self.seconds if self.seconds > 0 else 0.0
+        worked = self.seconds - self.waited
+        return self.done / worked if worked > 0 else 0.0
 
     @property
     def left(self) -> float | None:
@@ -96,20 +106,24 @@ class ScoreRun(Work):
 
     def _side(self, backend: Backend, side: Progress) -> None:
         side.started = time.monotonic()
-        size, refusals = self._rows_per_request, 0
+        size, refusals, scored_at = self._rows_per_request, 0, side.started
         while side.done < side.total and not self.stopped:
             before = side.done
             try:
                 self._call(backend, side, min(before + size, side.total))
-                refusals = 0
+                refusals, scored_at = 0, time.monotonic()
             except TooLargeError as error:
                 if size == 1:
                     side.take(Scored(side.done, error=error.sentence), time.monotonic())
                 size = max(1, size // 2)
             except ServiceError as told:
                 fault = self._client.diagnose(told)
-                refusals = 1 if side.done > before else refusals + 1
-                if not isinstance(fault, PASSING) or refusals > PATIENCE:
+                if side.done > before:
+                    refusals, scored_at = 0, time.monotonic()
+                refusals += 1
+                away = isinstance(fault, (errors.UnreachableError, errors.StartingError))
+                patient = away and time.monotonic() - scored_at < PATIENCE_S
+                if not isinstance(fault, PASSING) or (refusals > PATIENCE and not patient):
                     side.stopped_by = fault
                     break
                 self._pause(side, fault, refusals)
@@ -120,25 +134,30 @@ class ScoreRun(Work):
         start = side.done
         # Numbered from 0 in each call, as the service numbers a row whose number it cannot read.
         asked = ((row - start, self._texts[row]) for row in range(start, end))
-        for scored in self._client.stream(backend, asked):
-            if isinstance(scored, Summary):
-                side.truncated += scored.truncated
-                continue
-            if scored.id != side.done - start:
-                raise ServiceError("The service's answers do not match the rows it was sent.")
-            side.take(replace(scored, id=side.done), time.monotonic())
-            if self.stopped:
-                return
+        counted = False
+        try:
+            for scored in self._client.stream(backend, asked):
+                if isinstance(scored, Summary):
+                    side.truncated += scored.truncated
+                    counted = True
+                    continue
+                if scored.id != side.done - start:
+                    raise ServiceError("The service's answers do not match the rows it was sent.")
+                side.take(replace(scored, id=side.done), time.monotonic())
+                if self.stopped:
+                    return
+        finally:
+            side.uncounted |= side.done > start and not counted
         if side.done < end:
             raise UnreachableError("The service ended its answer before the last row.")
 
     def _pause(self, side: Progress, error: ServiceError, refusals: int) -> None:
-        seconds = error.retry_after
-        if seconds is None:
-            seconds = FIRST_PAUSE_S * 2 ** (refusals - 1)
-        side.waits_for, side.waits_until = error, time.monotonic() + seconds
+        started = time.monotonic()
+        seconds = error.retry_after or FIRST_PAUSE_S * 2 ** min(refusals - 1, DOUBLINGS)
+        side.waits_for, side.waits_until = error, started + seconds
         self.wait(seconds)
         side.waits_for = None
+        side.waited += time.monotonic() - started
 
 
 def joined(frame: pd.DataFrame, sides: dict[Backend, Progress]) -> pd.DataFrame:
@@ -149,11 +168,17 @@ def joined(frame: pd.DataFrame, sides: dict[Backend, Progress]) -> pd.DataFrame:
         columns[f"{backend}_label"] = [r.label if r else None for r in rows]
         columns[f"{backend}_score"] = [r.score if r else None for r in rows]
         columns[f"{backend}_error"] = [r.error if r else None for r in rows]
-    taken = frame.drop(columns=[name for name in columns if name in frame.columns])
+    taken = frame.drop(columns=replaced(frame, sides))
     for backend in sides:
         if not any(columns[f"{backend}_error"]):
             del columns[f"{backend}_error"]
     return pd.concat([taken, pd.DataFrame(columns, index=frame.index)], axis=1)
+
+
+def replaced(frame: pd.DataFrame, backends: Iterable[Backend]) -> list[str]:
+    """List the file's own columns that `joined` leaves out, having new ones of these names."""
+    new = {f"{backend}_{part}" for backend in backends for part in ("label", "score", "error")}
+    return [name for name in frame.columns if name in new]
 
 
 def disagreements_first(scored: pd.DataFrame, one: str, other: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from pydantic import (
     SecretStr,
     TypeAdapter,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 EXAMPLES = (
     "A charming and often affecting journey.",
@@ -43,6 +43,16 @@ def _key(value: object) -> object:
     return value or None
 
 
+def _people(value: object) -> object:
+    """Addresses in one case, as people write them in several."""
+    if not isinstance(value, str):
+        return value
+    people = [part.strip().casefold() for part in value.split(",") if part.strip()]
+    if not all("@" in part for part in people):
+        raise ValueError("an address or a domain has an @")
+    return people
+
+
 Address = Annotated[str, AfterValidator(_address)]
 OptionalAddress = Annotated[Address | None, BeforeValidator(_unset)]
 
@@ -71,6 +81,8 @@ class Settings(BaseSettings):
     """Link to Grafana."""
     login: Literal["none", "oidc"] = "none"
     """`oidc` lets nobody in without Streamlit's own `st.login`."""
+    allowed: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_people)] = ()
+    """Whom `oidc` lets in: addresses and `@domain`s, by comma; if unset, all the issuer knows."""
     examples: tuple[str, ...] = EXAMPLES
     """Example texts, as a JSON list."""
 

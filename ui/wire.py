@@ -17,7 +17,10 @@ def body(response: requests.Response) -> Any:
     try:
         return response.json()
     except ValueError as error:
-        raise ServiceError(status=response.status_code) from error
+        raise ServiceError(
+            remedy="Look at the service's log, or SENTIMENT_UI_API_URL is another server's.",
+            status=response.status_code,
+        ) from error
 
 
 def model(kind: type[M], response: requests.Response) -> M:

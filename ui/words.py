@@ -20,13 +20,28 @@ def milliseconds(value: float | None) -> str:
 
 
 def score(value: float | None) -> str:
-    """Show a probability as a percentage, and never round what is not certain to 100 %."""
+    """Show a probability as a percentage, and never round what is possible to 0 or 100 %."""
     if value is None:
         return NOTHING
     percent = 100 * value
+    if 0 < percent < 0.01:
+        return "< 0.01 %"
     if percent < 1 or percent > 99:
         return f"{percent:.2f} %" if percent <= 99.99 or value >= 1 else "> 99.99 %"
     return f"{percent:.1f} %"
+
+
+def points(value: float | None) -> str:
+    """Show a difference of probabilities, and never round one to none."""
+    if value is None:
+        return NOTHING
+    return "< 0.0001" if 0 < value < 0.0001 else f"{value:.4f}"
+
+
+def short(text: str, most: int) -> str:
+    """Put a text on one line, and cut it where it has more characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[:most]}…"
 
 
 def duration(seconds: float) -> str:

@@ -11,6 +11,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_going_on: set["Work"] = set()
+_lock = threading.Lock()
+
 ABANDONED_S = 600.0
 """Work nobody has looked at for so long ends: its page was closed."""
 
@@ -59,6 +62,8 @@ class Work(ABC):
         self.cancelled = False
         self.abandoned = False
         self.failed = False
+        self.disturbed = False
+        """Whether other work of this process, of any session, ran while this did."""
 
     def start(self) -> Self:
         self._thread.start()
@@ -109,12 +114,18 @@ class Work(ABC):
         return self._ended.wait(seconds)
 
     def _run(self) -> None:
+        with _lock:
+            for other in _going_on:
+                self.disturbed = other.disturbed = True
+            _going_on.add(self)
         try:
             self.work()
         except Exception:
             logger.exception("%s failed", type(self).__name__)
             self.failed = True
         finally:
+            with _lock:
+                _going_on.remove(self)
             self._ended.set()
 
     @abstractmethod

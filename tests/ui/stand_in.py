@@ -27,6 +27,10 @@ class Refusal:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+CUT = {"Content-Length": "100", "Connection": "close"}
+"""Headers of an answer that breaks off in its body."""
+
+
 def info() -> dict[str, Any]:
     certificate = {
         "precision": "fp32",
@@ -95,6 +99,8 @@ class StandIn:
 
     def __init__(self, port: int = 0) -> None:
         self.refuse: dict[str, Refusal] = {}
+        self.refuse_first: dict[str, tuple[int, Refusal]] = {}
+        """So many times a path refuses."""
         self.refuse_later: dict[str, tuple[int, Refusal]] = {}
         """After so many answers a path refuses."""
         self.without: set[str] = set()
@@ -165,6 +171,9 @@ class StandIn:
                 stand_in.requests.append((self.command, self.path, dict(self.headers), body))
                 stand_in.asked[self.path] += 1
                 refusal = stand_in.refuse.get(self.path)
+                refused, first = stand_in.refuse_first.get(self.path, (0, None))
+                if stand_in.asked[self.path] <= refused:
+                    refusal = first
                 allowed, later = stand_in.refuse_later.get(self.path, (0, None))
                 if later and stand_in.asked[self.path] > allowed:
                     refusal = later
@@ -235,10 +244,10 @@ class StandIn:
 
             def _send(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
                 content = body if isinstance(body, bytes) else json.dumps(body).encode()
+                own = {"Content-Type": "application/json", "Content-Length": str(len(content))}
                 self.send_response(status)
-                for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+                for name, value in {**own, **(headers or {})}.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
 

@@ -38,8 +38,8 @@ def test_of_many_classes_the_best_are_shown() -> None:
 def test_the_parts_of_a_round_trip_add_up() -> None:
     timing = Timing(queue=1, tokenize=1, inference=3, total=6)
     found = answers.parts(answer("onnx", timing=timing, round_trip=9.0))
-    assert found == {"queue": 1, "tokenize": 1, "inference": 3, "other": 1, "network": 3}
-    assert answers.parts(answer("onnx")) == {"network": 10.0}
+    assert found == {"queue": 1, "tokenize": 1, "inference": 3, "other": 1, "network and client": 3}
+    assert answers.parts(answer("onnx")) == {"network and client": 10.0}
     assert len(rows(answers.times({"onnx": answer("onnx", 4.0)}))) == 5
 
 

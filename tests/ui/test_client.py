@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.ui.stand_in import Refusal, StandIn
+from tests.ui.stand_in import CUT, Refusal, StandIn
 from ui import errors, wire
 from ui.answers import Scored, Summary, Timing
 from ui.client import Client
@@ -140,6 +140,8 @@ def test_retry_after_is_seconds_or_a_date(client: Client, stand_in: StandIn) -> 
     assert errors.retry_after("Thu, 01 Jan 2026 00:00:30 GMT", now) == 30
     assert errors.retry_after("Wed, 31 Dec 2025 00:00:00 GMT", now) == 0
     assert errors.retry_after("soon") is None
+    assert errors.retry_after("inf") == errors.LONGEST_WAIT_S
+    assert errors.retry_after("Fri, 31 Dec 9999 23:59:59 GMT", now) == errors.LONGEST_WAIT_S
     assert errors.retry_after(None) is None
 
 
@@ -211,6 +213,37 @@ def test_a_service_in_the_middle_of_starting_is_told_from_a_broken_one(
     found = client.diagnose(error)
     assert isinstance(found, errors.StartingError)
     assert "onnx" in found.sentence
+    assert "SENTIMENT_UI_API_URL" in found.remedy  # whatever is there may be no service at all
+
+
+def test_an_address_that_redirects_is_named(client: Client, stand_in: StandIn) -> None:
+    moved = Refusal(301, b"", {"Location": "https://api.example.org/info"})
+    stand_in.refuse.update({"/info": moved, "/onnx/stream": moved})
+    for ask in (client.info, lambda: list(client.stream("onnx", [(0, "good")]))):
+        with pytest.raises(errors.ServiceError, match=r"redirects to https://api\.example\.org"):
+            ask()
+
+
+def test_an_address_without_tls_and_a_certificate_nobody_trusts(stand_in: StandIn) -> None:
+    client = Client(Settings(api_url=stand_in.url.replace("http:", "https:")))
+    with pytest.raises(errors.ServiceError, match="no secure connection") as caught:
+        client.info()
+    assert "SENTIMENT_UI_CA_FILE" in caught.value.remedy
+    assert not caught.value.passing
+    client.close()
+
+
+def test_another_server_is_taken_for_one(client: Client, stand_in: StandIn) -> None:
+    stand_in.refuse["/info"] = Refusal(200, b"<html>Welcome</html>")
+    with pytest.raises(errors.ServiceError) as caught:
+        client.info()
+    assert "SENTIMENT_UI_API_URL is another server's" in caught.value.remedy
+
+
+def test_an_answer_that_breaks_off_is_told_as_that(client: Client, stand_in: StandIn) -> None:
+    stand_in.refuse["/onnx/infer"] = Refusal(200, b"[{", CUT)
+    with pytest.raises(errors.UnreachableError, match="broke off"):
+        client.infer("onnx", "good")
 
 
 def test_a_stream_yields_rows_and_says_what_was_wrong_with_one(client: Client) -> None:

@@ -1,8 +1,10 @@
 """The Compare page, against a real HTTP server."""
 
+import time
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tests.ui.acting import compare
 from tests.ui.conftest import Open
@@ -17,7 +19,8 @@ def test_a_text_is_compared(open_page: Open) -> None:
     assert "ONNX answered in 40 % of PyTorch's time." in words
     assert "PyTorch with fp32, 1 thread; ONNX with int8, 1 thread" in words
     assert "Server time: 7.5 ms" in words
-    assert "Queue 0.5 ms, tokenize 0.3 ms, inference 2.0 ms; the network took" in words
+    assert "Queue 0.5 ms, tokenize 0.3 ms, inference 2.0 ms; the way there and back" in words
+    assert "One request says little; the Latency page measures." in words
     assert words.count("90.0 %") == 2
 
 
@@ -94,7 +97,9 @@ def test_the_history_grows_sorts_downloads_and_clears(open_page: Open) -> None:
     app = open_page()
     for text in ("B good", "A dull", "C good"):
         compare(app, text)
-    assert "3 compared, 3 with the same label; in all PyTorch 22.5 ms, ONNX 9.0 ms." in read(app)
+    assert "3 compared, 3 with the same label" in read(app)
+    assert "server time of 3 in all: PyTorch 22.5 ms, ONNX 9.0 ms." in read(app)
+    assert "are kept" not in read(app)
     assert app.dataframe[0].value["text"].tolist() == ["C good", "A dull", "B good"]
     app.selectbox(key="order").set_value("Text, A to Z").run()
     assert app.dataframe[0].value["text"].tolist() == ["A dull", "B good", "C good"]
@@ -109,6 +114,44 @@ def test_the_history_has_a_limit(open_page: Open, monkeypatch: pytest.MonkeyPatc
     for text in ("one", "two", "three"):
         compare(app, text)
     assert app.dataframe[0].value["text"].tolist() == ["three", "two"]
+    assert "Only the newest 2 are kept" in read(app)
+
+
+def heads(app: AppTest) -> list[str]:
+    """The text that a result is shown as being of."""
+    return [m.value[2:-2] for m in app.markdown if m.value.startswith("**A")]
+
+
+def test_a_result_is_headed_by_its_text(open_page: Open) -> None:
+    app = compare(open_page(), "A good\n\n# *day*")
+    assert heads(app) == [r"A good \# \*day\*"]
+    assert heads(compare(app, " ")) == [r"A good \# \*day\*"], "nothing else was asked"
+    assert heads(compare(app, "A" * 300)) == ["A" * 200 + "…"]
+
+
+def test_what_is_chosen_during_a_wait_is_asked_after_it(open_page: Open, stand_in: StandIn) -> None:
+    stand_in.refuse["/onnx"] = Refusal(429, {}, {"Retry-After": "30"})
+    app = compare(open_page(), "A good day")
+    example = "A charming and often affecting journey."
+    app.pills(key="example").set_value(example).run()
+    assert heads(app) == ["A good day"]
+    assert stand_in.asked["/onnx"] == 1
+    stand_in.refuse.clear()
+    app.session_state["compare_until"] = time.monotonic() - 1
+    app.run()
+    assert heads(app) == [example.replace(".", r"\.")]
+    assert stand_in.asked["/onnx"] == 2
+
+
+def test_a_result_keeps_what_it_was_answered_with(
+    open_page: Open, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTIMENT_UI_INFO_TTL_S", "0.001")
+    app = compare(open_page(), "A good day")
+    stand_in.info["backends"]["onnx"].update(precision="fp32", threads=2)
+    words = read(app.run())
+    assert "ONNX Runtime: fp32, 2 threads" in words, "what is served now"
+    assert "PyTorch with fp32, 1 thread; ONNX with int8, 1 thread" in words
 
 
 def test_what_was_compared_is_still_there_after_another_page(open_page: Open) -> None:

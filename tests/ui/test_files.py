@@ -1,13 +1,17 @@
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.conftest import ROOT
 from ui import files
-from ui.files import FileError
+from ui.files import Dialect, FileError
 
 
 def test_cells_stay_the_text_they_are() -> None:
@@ -24,6 +28,50 @@ def test_a_csv_may_quote_and_may_part_with_semicolons() -> None:
 def test_a_quotation_mark_in_a_tsv_is_one() -> None:
     frame = files.read("a.tsv", b'sentence\tlabel\n" so\t1\nthe end "\t0\n', 10)
     assert frame["sentence"].tolist() == ['" so', 'the end "']
+
+
+@pytest.mark.parametrize(
+    ("content", "separator", "columns"),
+    [
+        (b"text,label\n", ",", ["text", "label"]),
+        (b'"text, lang";label\n"gut, ja";1\n', ";", ["text, lang", "label"]),
+        (b"id;date;text, full\n1;2;gut, ja\n", ";", ["id", "date", "text, full"]),
+        (b"text\tlabel\ngood, yes\t1\n", "\t", ["text", "label"]),
+        (b"text|label\ngood; yes|1\n", "|", ["text", "label"]),
+        (b"id;text, full\n", ",", ["id;text", " full"]),
+        (b"text\na;b\n", ",", ["text"]),
+        (b"\r\ntext;label\r\n", ";", ["text", "label"]),
+    ],
+)
+def test_what_parts_the_columns_is_most_frequent_in_the_header(
+    content: bytes, separator: str, columns: list[str]
+) -> None:
+    assert files.dialect("csv", content) == Dialect(separator)
+    rows = separator.join("x" for _ in columns).encode()
+    assert files.read("a.csv", content + rows, 10).columns.tolist() == columns
+
+
+def test_what_comes_back_is_written_as_it_was_read() -> None:
+    content = "\ufefftext;label\nja, gut;1\n".encode()
+    frame = files.read("a.csv", content, 10)
+    assert files.write(frame, "csv", files.dialect("csv", content)) == content
+    content = "\ufefftext\tlabel\nja; gut\t1\n".encode()
+    frame = files.read("a.tsv", content, 10)
+    assert files.write(frame, "tsv", files.dialect("tsv", content)) == content
+
+
+def test_a_blank_line_is_a_row_without_a_text() -> None:
+    frame = files.read("a.csv", b"text\na\n\n\nb\n\n", 10)
+    assert files.texts(frame, "text") == ["a", "", "", "b"]
+    frame = files.read("a.csv", b"\n\ntext,label\na,1\n\nb,0\n", 10)
+    assert files.texts(frame, "text") == ["a", "", "b"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_a_header_that_names_a_column_twice_is_refused(name: str) -> None:
+    with pytest.raises(FileError, match="several columns of one name"):
+        files.read(name, b"text,text\na,b\n".replace(b",", b"," if name == "a.csv" else b"\t"), 10)
+    assert files.read("a.csv", b"text,,\na,b,c\n", 10)["text"].tolist() == ["a"]
 
 
 def test_half_a_character_becomes_a_question_mark() -> None:
@@ -121,6 +169,60 @@ def test_a_parquet_file_that_unpacks_to_too_much(monkeypatch: pytest.MonkeyPatch
     pd.DataFrame({"text": [str(n) * 50 for n in range(50)]}).to_parquet(packed)
     with pytest.raises(FileError, match="unpacks"):
         files.read("a.parquet", packed.getvalue(), 100)
+
+
+READ = """
+import re, resource, sys
+from pathlib import Path
+from ui import files
+
+try:
+    files.read("a.parquet", Path(sys.argv[1]).read_bytes(), 10_000)
+except files.FileError as error:
+    print(error)
+# Not of getrusage, which would count in the process that started this one.
+own = re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]
+print(max(int(own), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+"""
+"""Says why a file is not taken, and the most kilobytes that it took, here or in a child."""
+
+
+@pytest.mark.parametrize("store_schema", [True, False])
+@pytest.mark.parametrize("in_one_row", [False, True])
+def test_a_small_file_that_unpacks_to_gigabytes(
+    in_one_row: bool, store_schema: bool, tmp_path: Path
+) -> None:
+    value = pa.array(["a" * 1_000_000])
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 2_000, pa.int32()), value)
+    if in_one_row:
+        column = pa.ListArray.from_arrays([0, 2_000], column)
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"t": column}), file, compression="zstd", store_schema=store_schema)
+    assert file.stat().st_size < 100_000
+    command = [sys.executable, "-c", READ, str(file)]
+    told, peak = subprocess.check_output(command, text=True, cwd=ROOT).splitlines()
+    within_another = in_one_row and store_schema  # a dictionary within a list
+    assert ("does not read" if within_another else "unpacks to more") in told
+    assert int(peak) < 800_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b"a,b,c\n" + b"x\n" * 5),
+        ("a.tsv", b"a\tb\tc\n" + b"x\n" * 5),
+        ("a.ndjson", b'{"a": 1, "b": 2}\n' + b'{"c": 3}\n' * 4),
+        ("a.parquet", pd.DataFrame({"a": [None] * 5, "b": None, "c": None}).to_parquet()),
+    ],
+)
+def test_cells_are_bounded_where_rows_and_columns_are_not_many(
+    name: str, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_CELLS", 15)
+    assert files.read(name, content, 10).shape == (5, 3)
+    monkeypatch.setattr(files, "MOST_CELLS", 14)
+    with pytest.raises(FileError, match="more than 14 cells"):
+        files.read(name, content, 10)
 
 
 def test_an_index_that_pandas_kept_is_a_column_or_nothing() -> None:

@@ -1,10 +1,12 @@
 import io
+from dataclasses import replace
 
 import pandas as pd
 
+from tests.ui.stand_in import info
 from tests.ui.test_compare import answer, comparison
 from ui import history
-from ui.answers import Score
+from ui.answers import Info, Score
 from ui.compare import Comparison
 from ui.errors import TimedOutError
 
@@ -27,7 +29,13 @@ def test_a_comparison_with_half_an_answer_has_no_row() -> None:
 
 
 def test_totals_add_up() -> None:
-    assert history.totals([SLOW, EVEN, HALF]) == history.Totals(2, 2, 13.0, 8.0)
+    assert history.totals([SLOW, EVEN, HALF]) == history.Totals(2, 2, "server time", 2, 13.0, 8.0)
+
+
+def test_totals_mix_no_server_times_with_round_trips() -> None:
+    untold = comparison(answer("transformers", round_trip=80.0), answer("onnx", round_trip=70.0))
+    assert history.totals([SLOW, untold]) == history.Totals(2, 2, "server time", 1, 9.0, 3.0)
+    assert history.totals([untold]) == history.Totals(1, 1, "round trip", 1, 80.0, 70.0)
 
 
 def test_every_order_sorts() -> None:
@@ -44,6 +52,13 @@ def test_the_csv_reads_back() -> None:
     assert list(read.columns) == list(history.COLUMNS)
     assert read["onnx_ms"].tolist() == [3.0, 5.0]
     assert read["at"][0].endswith("+0000")
+
+
+def test_a_row_keeps_what_it_was_answered_with() -> None:
+    asked = replace(SLOW, info=Info.model_validate(info()))
+    row = history.table([asked]).iloc[0]
+    told = ["basis", "model", "torch_precision", "torch_threads", "onnx_precision", "onnx_threads"]
+    assert row[told].tolist() == ["server time", "bundled/small", "fp32", 1, "int8", 1]
 
 
 def test_a_spreadsheet_runs_no_text() -> None:

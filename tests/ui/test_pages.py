@@ -74,6 +74,37 @@ def test_who_has_logged_in_sees_the_page(logged: Callable[[dict[str, Any]], AppT
 
 
 @pytest.mark.usefixtures("_login")
+@pytest.mark.parametrize(
+    ("email", "verified", "may"),
+    [
+        ("Ann@Example.com", True, True),
+        ("x@EXAMPLE.org", True, True),
+        ("x@example.org", False, False),
+        ("x@example.org", "true", False),
+        ("x@example.org", None, False),
+        ("x@evil-example.org", True, False),
+        ("x@example.org.evil.org", True, False),
+        ("bob@example.com", True, False),
+        (None, True, False),
+    ],
+)
+def test_only_who_is_allowed_sees_the_page(
+    logged: Callable[[dict[str, Any]], AppTest],
+    monkeypatch: pytest.MonkeyPatch,
+    stand_in: StandIn,
+    email: str | None,
+    verified: object,
+    may: bool,
+) -> None:
+    monkeypatch.setenv("SENTIMENT_UI_ALLOWED", "ann@example.com,@example.org")
+    app = logged({"is_logged_in": True, "email": email, "email_verified": verified})
+    assert ("This account may not use the page." in read(app)) is not may
+    assert bool(app.title) is may
+    assert bool(stand_in.requests) is may
+    assert "Log out" in [b.label for b in app.button]
+
+
+@pytest.mark.usefixtures("_login")
 def test_a_login_that_is_not_set_up_lets_nobody_in(
     logged: Callable[[dict[str, Any]], AppTest],
 ) -> None:

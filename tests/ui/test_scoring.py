@@ -4,11 +4,11 @@ from collections.abc import Iterator
 import pandas as pd
 import pytest
 
-from tests.ui.stand_in import Refusal, StandIn
+from tests.ui.stand_in import CUT, Refusal, StandIn
 from ui import errors, scoring
 from ui.answers import BACKENDS, Scored, Summary
 from ui.client import Client
-from ui.scoring import Progress, ScoreRun, disagreements_first, joined
+from ui.scoring import Progress, ScoreRun, disagreements_first, joined, replaced
 
 TEXTS = ["good", "dull", " ", "great", "so so", "fine", "love"]
 LABELS = ["POSITIVE", "NEGATIVE", None, "POSITIVE", "NEGATIVE", "POSITIVE", "POSITIVE"]
@@ -134,6 +134,8 @@ def test_the_files_own_columns_of_the_same_name_give_way() -> None:
     frame = pd.DataFrame({"text": ["a"], "onnx_label": ["old"]})
     side = Progress(1, {0: Scored(0, "NEW", 0.9)})
     assert joined(frame, {"onnx": side})["onnx_label"].tolist() == ["NEW"]
+    assert replaced(frame, ["onnx"]) == ["onnx_label"]
+    assert replaced(frame, ["transformers"]) == []
 
 
 def test_an_error_of_an_earlier_run_does_not_stay_beside_the_new_label() -> None:
@@ -160,10 +162,60 @@ def test_disagreements_come_first_and_the_surest_of_them_before() -> None:
     assert disagreements_first(frame, "a", "b").index.tolist() == [2, 1, 0, 3]
 
 
-def test_a_service_that_starts_is_waited_for(client: Client, stand_in: StandIn) -> None:
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_service_that_is_away_is_waited_for(
+    client: Client, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, starts: bool
+) -> None:
+    """A restart takes longer than a few refusals; pauses grow, and not for ever."""
+    monkeypatch.setattr(scoring, "FIRST_PAUSE_S", 0.5)
+    pauses: list[float] = []
+    if starts:
+        stand_in.refuse["/onnx/stream"] = Refusal(503)
+        stand_in.ready = (503, {"backends": {"onnx": "unavailable"}})
+    else:
+        stand_in.refuse["/onnx/stream"] = Refusal(200, b"[{", CUT)
+    run = ScoreRun(client, TEXTS, ["onnx"], rows_per_request=3)
+
+    def wait(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 10:
+            stand_in.refuse.clear()
+
+    monkeypatch.setattr(run, "wait", wait)
+    assert run.start().join(20)
+    assert labels(run.sides["onnx"]) == LABELS
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 16, 16, 16, 16]
+
+
+def test_a_service_that_stays_away_ends_a_run(
+    client: Client, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "PATIENCE_S", 0.0)
     stand_in.refuse["/onnx/stream"] = Refusal(500)
     stand_in.ready = (503, {"backends": {"onnx": "unavailable"}})
     run = ScoreRun(client, TEXTS, ["onnx"], rows_per_request=3).start()
     assert run.join(20)
     assert isinstance(run.sides["onnx"].stopped_by, errors.StartingError)
     assert stand_in.asked["/onnx/stream"] == scoring.PATIENCE + 1
+
+
+def test_waiting_is_no_work(client: Client, stand_in: StandIn) -> None:
+    stand_in.refuse_first["/onnx/stream"] = 1, Refusal(429, headers={"Retry-After": "0.2"})
+    run = ScoreRun(client, TEXTS, ["onnx"], rows_per_request=10).start()
+    assert run.join(20)
+    side = run.sides["onnx"]
+    assert 0.2 <= side.waited < side.seconds
+    assert side.rate == pytest.approx(len(TEXTS) / (side.seconds - side.waited))
+
+
+def test_texts_that_were_cut_in_a_call_without_an_end_are_not_known(
+    client: Client, stand_in: StandIn
+) -> None:
+    stand_in.break_after = 2
+    run = ScoreRun(client, TEXTS, ["onnx"], rows_per_request=5).start()
+    assert run.join(20)
+    assert run.sides["onnx"].uncounted
+    stand_in.refuse_later["/onnx/stream"] = (stand_in.asked["/onnx/stream"], Refusal(403))
+    run = ScoreRun(client, TEXTS, ["onnx"], rows_per_request=5).start()
+    assert run.join(20)
+    assert not run.sides["onnx"].uncounted, "a call that was refused has cut nothing"

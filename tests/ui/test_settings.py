@@ -21,6 +21,15 @@ def test_an_empty_variable_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     assert (found.api_key, found.dashboard_url, found.grafana_url) == (None, None, None)
 
 
+def test_who_is_allowed_is_listed_by_comma(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().allowed == ()
+    monkeypatch.setenv("SENTIMENT_UI_ALLOWED", "Ann@example.org, @Example.com,")
+    assert Settings().allowed == ("ann@example.org", "@example.com")
+    monkeypatch.setenv("SENTIMENT_UI_ALLOWED", "example.com")
+    with pytest.raises(ValidationError, match="has an @"):
+        Settings()
+
+
 def test_the_key_is_not_shown() -> None:
     assert "secret" not in repr(Settings(api_key="secret"))
 

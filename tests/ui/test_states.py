@@ -121,6 +121,13 @@ def test_a_refusal_that_passes_counts_down(
     assert "Label: The same" in read(compare(app, "A good day"))
 
 
+def test_a_wait_without_an_end_has_one(open_page: Open, stand_in: StandIn) -> None:
+    stand_in.refuse["/onnx"] = Refusal(429, {}, {"Retry-After": "inf"})
+    app = compare(open_page(), "A good day")
+    assert not app.exception
+    assert "You can ask again in 24 h 00 min." in app.get("progress")[0].proto.text
+
+
 def test_what_the_service_says_is_told_with_its_field() -> None:
     told = states.told(InvalidError(detail="Too *long*.", field="input`", request_id="r"))
     assert r"Too \*long\*\." in told

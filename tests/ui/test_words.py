@@ -20,10 +20,24 @@ def test_times(value: float | None, written: str) -> None:
         (0.999999, "> 99.99 %"),
         (1.0, "100.00 %"),
         (0.0012, "0.12 %"),
+        (1e-5, "< 0.01 %"),
+        (0.0, "0.00 %"),
     ],
 )
-def test_scores_never_round_up_to_certainty(value: float | None, written: str) -> None:
+def test_scores_never_round_to_certainty(value: float | None, written: str) -> None:
     assert words.score(value) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"), [(None, "n/a"), (0.0, "0.0000"), (2e-8, "< 0.0001"), (0.02, "0.0200")]
+)
+def test_differences_never_round_to_none(value: float | None, written: str) -> None:
+    assert words.points(value) == written
+
+
+def test_a_long_text_is_cut_to_a_line() -> None:
+    assert words.short("a\n\n  b", 3) == "a b"
+    assert words.short("a b c", 3) == "a b…"
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,30 @@ def test_work_that_nobody_looks_at_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     assert cancelled.cut_short == "Cancelled"
 
 
+def test_work_knows_of_other_work_meanwhile() -> None:
+    class Waiting(Work):
+        def __init__(self) -> None:
+            super().__init__()
+            self.begun, self.end = threading.Event(), threading.Event()
+
+        def work(self) -> None:
+            self.begun.set()
+            self.end.wait(10)
+
+    one, other, alone = Waiting().start(), Waiting(), Waiting()
+    assert one.begun.wait(10)
+    assert not one.disturbed
+    other.start().end.set()
+    assert other.join(10)
+    assert other.disturbed
+    assert one.disturbed, "it was there before"
+    one.end.set()
+    assert one.join(10)
+    alone.start().end.set()
+    assert alone.join(10)
+    assert not alone.disturbed
+
+
 def test_a_fault_of_ours_is_no_normal_end(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Work):
         def work(self) -> None:

@@ -60,14 +60,14 @@ def times(answers: Mapping[Backend, Answer]) -> alt.Chart:
 
 
 def parts(answer: Answer) -> dict[str, float]:
-    """Split a round trip; without the service's own times all of it is network."""
+    """Split a round trip; without the service's own times all of it is the way."""
     timing = answer.timing
     if timing is None:
-        return {"network": answer.round_trip}
+        return {"network and client": answer.round_trip}
     return {
         "queue": timing.queue,
         "tokenize": timing.tokenize,
         "inference": timing.inference,
         "other": timing.other,
-        "network": answer.network or 0.0,
+        "network and client": answer.network or 0.0,
     }

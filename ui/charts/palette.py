@@ -14,7 +14,7 @@ PARTS = {
     "tokenize": "#2a9d8f",
     "inference": "#3d7be0",
     "other": "#8b62d9",
-    "network": "#8a93a3",
+    "network and client": "#8a93a3",
 }
 """The parts of a round trip, in the order in which they happen."""
 

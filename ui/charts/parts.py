@@ -27,7 +27,7 @@ def stacked(parts: Mapping[Backend, Mapping[str, float]]) -> alt.Chart:
                 title=None,
                 sort=order,
                 scale=scale(PARTS),
-                legend=alt.Legend(orient="top", direction="horizontal", columns=3),
+                legend=alt.Legend(orient="top", direction="horizontal", columns=2),
             ),
             order=alt.Order("order:Q"),
             tooltip=[
@@ -36,6 +36,6 @@ def stacked(parts: Mapping[Backend, Mapping[str, float]]) -> alt.Chart:
                 alt.Tooltip("ms:Q", format=".2f", title="milliseconds"),
             ],
         )
-        .properties(height=48 * len(parts) + 120)
+        .properties(height=48 * len(parts) + 145)
     )
     return chart

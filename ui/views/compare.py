@@ -1,32 +1,35 @@
 """Compare: one text, both backends at the same time, side by side."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from ui import frame, states
 from ui.answers import BACKENDS, NAMES, Answer, Backend
 from ui.charts import answers as charts
-from ui.compare import Budget, Comparison, ask, unequal, verdict
+from ui.compare import Budget, Comparison, ask, budgets, unequal, verdict
 from ui.frame import Frame
 from ui.labels import look, plain
 from ui.panels import past
-from ui.words import NOTHING, escaped, milliseconds, score
+from ui.words import NOTHING, escaped, milliseconds, points, score, short
 
 # Longer texts make addresses that mail programs and proxies cut off.
 LINKABLE = 2_000
+HEADING = 200
 
 
 def main() -> None:
     page = frame.page("Compare", "One text, one model, asked of both backends at the same moment.")
     _ask_for_link()
     waiting = _input(page)
-    text = st.session_state.pop("ask", None)
-    if text is not None and not waiting:
+    # What is chosen while the service asked to be left alone is asked once that time is over.
+    if not waiting and (text := st.session_state.pop("ask", None)) is not None:
         _compare(page, text)
     shown: Comparison | None = st.session_state.get("shown")
     if shown is not None:
         _link(shown)
-        _result(page, shown)
-    past.show()
+        _result(shown)
+    past.show(page.settings.history_rows)
 
 
 def _ask_for_link() -> None:
@@ -108,13 +111,15 @@ def _compare(page: Frame, text: str) -> None:
         st.rerun()
 
 
-def _result(page: Frame, shown: Comparison) -> None:
+def _result(shown: Comparison) -> None:
     st.divider()
+    st.markdown(f"**{escaped(short(shown.text, HEADING))}**")
+    st.caption(escaped(shown.info.model.id))
     if shown.both:
-        _summary(page, shown)
+        _summary(shown)
     for column, backend in zip(st.columns(len(BACKENDS)), BACKENDS, strict=True):
         with column, st.container(border=True):
-            _side(page, shown, backend)
+            _side(shown, backend)
     if shown.answers:
         st.subheader("Where the time went", anchor=False)
         st.caption(f"From asking to having the last answer: {milliseconds(shown.took)}.")
@@ -125,13 +130,13 @@ def _result(page: Frame, shown: Comparison) -> None:
         )
 
 
-def _summary(page: Frame, shown: Comparison) -> None:
-    one, other = (Budget.of(page.info.backend(backend)) for backend in BACKENDS)
+def _summary(shown: Comparison) -> None:
+    one, other = budgets(shown.info)
     reason = unequal(one, other)
     ratio = None if reason else shown.percent
     agreement, difference, time = st.columns(3)
     agreement.metric("Label", "The same" if shown.agree else "Different", border=True)
-    difference.metric("Score difference", _points(shown.score_difference), border=True)
+    difference.metric("Score difference", points(shown.score_difference), border=True)
     time.metric(
         f"ONNX's {shown.basis}, of PyTorch's",
         NOTHING if ratio is None else f"{ratio:.0f} %",
@@ -139,27 +144,24 @@ def _summary(page: Frame, shown: Comparison) -> None:
     )
     if ratio is not None:
         st.markdown(
-            f"**{verdict(ratio)}** PyTorch with {escaped(str(one))}; "
-            f"ONNX with {escaped(str(other))}; one request each, at the same moment."
+            f"{verdict(ratio)} PyTorch with {escaped(str(one))}; "
+            f"ONNX with {escaped(str(other))}; one request each, at the same moment. "
+            "One request says little; the Latency page measures."
         )
     elif reason:
-        st.markdown(f"**No ratio:** {reason}, so their times do not compare.")
+        st.markdown(f"**No ratio:** {reason}.")
 
 
-def _points(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.4f}"
-
-
-def _side(page: Frame, shown: Comparison, backend: Backend) -> None:
+def _side(shown: Comparison, backend: Backend) -> None:
     st.subheader(NAMES[backend], anchor=False)
-    st.caption(escaped(str(Budget.of(page.info.backend(backend)))))
+    st.caption(escaped(str(Budget.of(shown.info.backend(backend)))))
     if backend in shown.errors:
         states.show(shown.errors[backend])
         return
     answer = shown.answers[backend]
-    _label(page, answer)
+    _label(answer, shown.info.model.labels)
     st.altair_chart(
-        charts.scores(answer, page.info.model.labels),
+        charts.scores(answer, shown.info.model.labels),
         width="stretch",
         alt=f"Scores of the classes, by {NAMES[backend]}",
     )
@@ -180,12 +182,12 @@ def _parts(answer: Answer) -> str:
     return (
         f"Queue {milliseconds(timing.queue)}, tokenize {milliseconds(timing.tokenize)}, "
         f"inference {milliseconds(timing.inference)}; "
-        f"the network took {share:.0f} % of the round trip."
+        f"the way there and back, with this page's own part, {share:.0f} % of the round trip."
     )
 
 
-def _label(page: Frame, answer: Answer) -> None:
-    seen = look(answer.best.label, page.info.model.labels)
+def _label(answer: Answer, labels: Sequence[str]) -> None:
+    seen = look(answer.best.label, labels)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(escaped(plain(answer.best.label)), icon=seen.icon, color=seen.badge)
         st.markdown(f"**{score(answer.best.score)}**")

@@ -1,13 +1,15 @@
 """Datasets: a file through one backend or both, with what came of it."""
 
 import time
+from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ui import files, frame, recipes
 from ui.answers import BACKENDS, NAMES, Backend
-from ui.files import FileError
+from ui.files import Dialect, FileError
 from ui.frame import Frame
 from ui.panels import scored
 from ui.panels.scored import Scoring
@@ -15,6 +17,16 @@ from ui.scoring import Progress, ScoreRun
 from ui.words import count, duration, escaped
 
 NO_LABELS = "None"
+_MARKS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file as it was read, once."""
+
+    name: str
+    table: pd.DataFrame | FileError
+    dialect: Dialect
 
 
 def main() -> None:
@@ -26,6 +38,8 @@ def main() -> None:
         return
     st.divider()
     st.subheader(escaped(scoring.name), anchor=False)
+    of_labels = f"; labels: {escaped(scoring.labels)}" if scoring.labels is not None else ""
+    st.caption(f"Text column: {escaped(scoring.column)}{of_labels}")
     if running:
         _progress(scoring.run)
     else:
@@ -42,46 +56,61 @@ def _file(page: Frame, running: bool) -> None:
         max_upload_size=settings.max_upload_mb,
         key="file",
         disabled=running,
+        on_change=_forget,
     )
-    name, content, column = "reviews.csv", b"", "text"
     # Streamlit's limit of one uploader is the browser's to keep.
     if uploaded is not None and uploaded.size > settings.max_upload_mb * 1024 * 1024:
         st.error(f"**The file has more than {settings.max_upload_mb} MB.**")
-    elif uploaded is not None:
-        name, content = uploaded.name, uploaded.getvalue()
-        table = _read(name, content, settings.max_rows)
-        if table is not None:
-            column = _choices(page, name, table, running)
-    _past_the_page(page, name, content, column)
+    elif uploaded is not None and "upload" not in st.session_state:
+        st.session_state["upload"] = _read(uploaded, settings.max_rows)
+    upload: Upload | None = st.session_state.get("upload")
+    table = upload.table if upload is not None else None
+    column = "text"
+    if isinstance(table, FileError):
+        st.error(f"**{escaped(str(table))}**", icon=":material/file_present:")
+    elif upload is not None and table is not None:
+        if uploaded is None:
+            st.caption(f"{escaped(upload.name)} is still here from before.")
+        column = _choices(page, upload, table, running)
+    _past_the_page(page, upload, column)
 
 
-def _read(name: str, content: bytes, max_rows: int) -> pd.DataFrame | None:
-    """Read an upload once; a redraw finds it in the session."""
-    key = (name, hash(content), max_rows)
-    kept = st.session_state.get("table")
-    if kept is not None and kept[0] == key:
-        table: pd.DataFrame = kept[1]
-        return table
+def _forget() -> None:
+    """Forget a file once another takes its place or it is taken away, and not before.
+
+    The uploader itself is empty after a look at another page.
+    """
+    st.session_state.pop("upload", None)
+
+
+def _read(uploaded: UploadedFile, max_rows: int) -> Upload:
+    content = uploaded.getvalue()
+    table: pd.DataFrame | FileError
+    dialect = Dialect()
     try:
-        table = files.read(name, content, max_rows)
+        dialect = files.dialect(files.format_of(uploaded.name), content)
+        table = files.read(uploaded.name, content, max_rows)
     except FileError as error:
-        st.error(f"**{escaped(str(error))}**", icon=":material/file_present:")
-        return None
-    st.session_state["table"] = (key, table)
-    return table
+        table = error
+    return Upload(uploaded.name, table, dialect)
 
 
-def _choices(page: Frame, name: str, table: pd.DataFrame, running: bool) -> str:
-    columns = list(map(str, table.columns))
+def _choices(page: Frame, upload: Upload, table: pd.DataFrame, running: bool) -> str:
+    columns, of = list(table.columns), _columns_of(table)
     with st.container(border=True):
         first, second, third = st.columns(3)
-        column = first.selectbox(
-            "Text column", columns, columns.index(files.text_column(table)), disabled=running
+        column: str = first.selectbox(
+            "Text column",
+            columns,
+            columns.index(files.text_column(table)),
+            key=f"column {of}",
+            disabled=running,
         )
-        labels = second.selectbox(
+        second.selectbox(
             "Label column",
             [NO_LABELS, *columns],
             _place(columns, files.label_column(table)),
+            key=f"labels {of}",
             disabled=running,
             help="With labels the page also shows accuracy, F1 and a confusion matrix.",
         )
@@ -91,43 +120,54 @@ def _choices(page: Frame, name: str, table: pd.DataFrame, running: bool) -> str:
             selection_mode="multi",
             default=list(BACKENDS),
             format_func=lambda backend: NAMES[backend],
+            key="backends",
             disabled=running,
         )
         st.dataframe(table.head(5), hide_index=True)
+        if files.format_of(upload.name) == "csv":
+            st.caption(f"Columns parted by {_MARKS[upload.dialect.separator]}.")
         st.button(
             f"Score {count(len(table))} rows",
             type="primary",
             icon=":material/play_arrow:",
             disabled=running or not chosen,
             on_click=_start,
-            args=(page, name, table, column, None if labels == NO_LABELS else labels, chosen),
+            args=(page, upload, table),
         )
     return column
+
+
+def _columns_of(table: pd.DataFrame) -> int:
+    """What is chosen holds for files with the same columns."""
+    return hash(tuple(table.columns))
 
 
 def _place(columns: list[str], guessed: str | None) -> int:
     return 0 if guessed is None else columns.index(guessed) + 1
 
 
-def _start(
-    page: Frame,
-    name: str,
-    table: pd.DataFrame,
-    column: str,
-    labels: str | None,
-    chosen: list[Backend],
-) -> None:
-    before: Scoring | None = st.session_state.get("scoring")
-    if before is not None and before.run.wanted:
+def _start(page: Frame, upload: Upload, table: pd.DataFrame) -> None:
+    # Not what the page was drawn with: something else may be chosen with the click itself.
+    chosen, of = st.session_state, _columns_of(table)
+    column, labels = chosen[f"column {of}"], chosen[f"labels {of}"]
+    backends = [backend for backend in BACKENDS if backend in chosen["backends"]]
+    before: Scoring | None = chosen.get("scoring")
+    if not backends or (before is not None and before.run.wanted):
         return  # a second click, before the first had the button disabled
-    backends = [backend for backend in BACKENDS if backend in chosen]
     run = ScoreRun(
         page.service.client,
         files.texts(table, column),
         backends,
         page.settings.rows_per_request,
     )
-    st.session_state["scoring"] = Scoring(run.start(), name, table, labels)
+    st.session_state["scoring"] = Scoring(
+        run.start(),
+        upload.name,
+        table,
+        upload.dialect,
+        column,
+        None if labels == NO_LABELS else labels,
+    )
 
 
 @st.fragment(run_every=0.5)
@@ -150,13 +190,15 @@ def _pace(side: Progress) -> str:
     return f"{done}, {count(side.rate)} a second, {duration(side.left)} left"
 
 
-def _past_the_page(page: Frame, name: str, content: bytes, column: str) -> None:
+def _past_the_page(page: Frame, upload: Upload | None, column: str) -> None:
     settings = page.settings
     with st.expander("A file too large for a page", icon=":material/terminal:"):
         st.write(
             "Send it to the stream route from a terminal. Answers come as they are done, one "
             "line a row; after a break, `offset=` with the number of rows answered goes on there."
         )
+        name = upload.name if upload is not None else "reviews.csv"
+        separator = upload.dialect.separator if upload is not None else ","
         try:
             kind = files.format_of(name)
         except FileError:
@@ -171,7 +213,7 @@ def _past_the_page(page: Frame, name: str, content: bytes, column: str) -> None:
                 kind,
                 column,
                 with_key=with_key,
-                separator=files.separator(content) if kind == "csv" else ",",
+                separator=separator if kind == "csv" else ",",
             ),
             language="bash",
             wrap_lines=True,

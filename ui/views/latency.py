@@ -6,13 +6,13 @@ from ui import frame, latency, states
 from ui.answers import BACKENDS, NAMES
 from ui.charts import latency as charts
 from ui.charts import parts
-from ui.compare import Budget, unequal, verdict
+from ui.compare import budgets, verdict
 from ui.frame import Frame
 from ui.load import LoadRun, repeated
 from ui.words import count, escaped, listed
 
 CONCURRENCIES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-SEPARATE = "One after the other"
+SEPARATE = "In turns"
 TOGETHER = "Both at once"
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     if running:
         _progress(run)
     else:
-        _results(page, run)
+        _results(run)
 
 
 def _controls(page: Frame, running: bool) -> None:
@@ -75,8 +75,9 @@ def _controls(page: Frame, running: bool) -> None:
             key="load_order",
             persist_state="session",
             disabled=running,
-            help="One after the other, each backend has the machine to itself. Both at once, "
-            "they share it, as they do when both are in use.",
+            help="In turns, each backend has the machine to itself: PyTorch for half of its "
+            "requests, ONNX, ONNX, PyTorch again. Both at once, they share it, as they do when "
+            "both are in use.",
         )
         st.button(
             "Measure",
@@ -121,24 +122,29 @@ def _progress(run: LoadRun) -> None:
     st.button("Cancel", icon=":material/stop_circle:", on_click=run.cancel)
 
 
-def _results(page: Frame, run: LoadRun) -> None:
+def _results(run: LoadRun) -> None:
     if run.cut_short:
         st.info(f"{run.cut_short}; what was measured until then is below.", icon=":material/info:")
     for backend, side in run.sides.items():
         if side.stopped_by:
             st.caption(f"{NAMES[backend]} ended early.")
             states.show(side.stopped_by)
+        elif side.last_error and (failures := latency.failures(side)):
+            for error, times in failures:
+                st.caption(f"{NAMES[backend]}, {count(times)} of {count(run.total)}: {error}")
+            states.show(side.last_error)
     if not any(side.samples for side in run.sides.values()):
         return
+    usual = latency.usual_basis(run)
     basis = st.segmented_control(
-        "Time", latency.BASES, default=latency.BASES[0], required=True, key="load_basis"
+        "Time", latency.BASES, default=usual, required=True, key="load_basis"
     )
-    basis = basis or latency.BASES[0]
-    _numbers(page, run, basis)
+    basis = basis or usual
+    _numbers(run, basis)
     _charts(run, basis)
     st.download_button(
         "Download CSV",
-        latency.csv(run.sides),
+        latency.csv(run.sides, run.info),
         "latency.csv",
         "text/csv",
         icon=":material/download:",
@@ -146,17 +152,14 @@ def _results(page: Frame, run: LoadRun) -> None:
     )
 
 
-def _numbers(page: Frame, run: LoadRun, basis: str) -> None:
+def _numbers(run: LoadRun, basis: str) -> None:
     summaries = {b: latency.summary(side, basis) for b, side in run.sides.items()}
-    budgets = [Budget.of(page.info.backend(backend)) for backend in BACKENDS]
-    reason = unequal(*budgets, under_load=True)
     ratio = latency.percent(summaries)
-    if any(s.errors or s.requests < run.total for s in summaries.values()):
-        reason = reason or "not every request was answered by both"
-    if reason:
-        st.markdown(f"**No ratio:** {reason}, so their times do not compare.")
+    if reason := latency.no_ratio(run, basis):
+        st.markdown(f"**No ratio:** {reason}.")
     elif ratio is not None:
-        named = listed([f"{NAMES[b]} with {x}" for b, x in zip(BACKENDS, budgets, strict=True)])
+        told = zip(BACKENDS, budgets(run.info), strict=True)
+        named = listed([f"{NAMES[backend]} with {budget}" for backend, budget in told])
         st.markdown(f"**At the median: {verdict(ratio)}** {escaped(named)}.")
     milliseconds = st.column_config.NumberColumn(format="%.1f ms")
     st.dataframe(
@@ -167,15 +170,21 @@ def _numbers(page: Frame, run: LoadRun, basis: str) -> None:
             "requests": "Requests",
             "errors": "Errors",
             "throughput": st.column_config.NumberColumn("Answers/s", format="%.1f"),
+            "batch": st.column_config.NumberColumn("Texts in a batch", format="%.1f"),
             **{f"p{p}": milliseconds for p in latency.PERCENTILES},
             "mean": milliseconds,
             "max": milliseconds,
         },
     )
+    if latency.busiest(run) > latency.BUSY:
+        st.caption(
+            f"The page's own client took {100 * latency.busiest(run):.0f} % of a core: "
+            "answers/s may be its limit and not the service's."
+        )
     st.caption(
-        f"{count(run.concurrency)} at the same time, "
-        f"{'both backends at once' if run.together else 'one backend after the other'}; "
-        "each connection asked once before the measurement began."
+        f"{escaped(run.info.model.id)}, {count(run.concurrency)} at the same time, "
+        f"{'both backends at once' if run.together else 'the backends in turns'}; "
+        "each connection asked once before what was measured."
     )
 
 
