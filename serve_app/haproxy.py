@@ -8,6 +8,12 @@ save copies of large bodies, of which few come.
 *Headers in time.* Ray gives the template's `timeout http-request` no value: whoever sends half a
 header would hold a connection for as long as a client may be silent, and needs no key for it.
 
+*Hang-ups that are heard.* By a header of Ray's a client could have its own hang-up ignored, and its
+texts computed for nobody.
+
+*HTTP/1 alone.* The port would also take HTTP/2 from who begins with it, a hundred requests on a
+connection; Ray's clients of gRPC have a port of their own.
+
 *Load shedding.* See `shedding`.
 """
 
@@ -28,6 +34,10 @@ PLACE = "timeout client "
 """Of the template's section that all others inherit."""
 CLIENTS = r"^frontend http_frontend\n +bind .*\n"
 """The beginning of its section that clients connect to."""
+RULES = """\
+    option disable-h2-upgrade
+    http-request del-header x-request-disconnect-disabled
+"""
 
 
 def main() -> None:
@@ -37,7 +47,7 @@ def main() -> None:
 
     for path in configurations(sys.argv[1:]):
         text = path.read_text(encoding="utf-8")
-        path.write_text(shed(bound(text)), encoding="utf-8")
+        path.write_text(ruled(bound(text)), encoding="utf-8")
     os.execv(binary := get_haproxy_binary(), [binary, "-dS", *sys.argv[1:]])
 
 
@@ -54,10 +64,10 @@ def bound(configuration: str) -> str:
     return configuration.replace(PLACE, line, 1)
 
 
-def shed(configuration: str) -> str:
-    """It with the rules of load shedding, where it has none."""
+def ruled(configuration: str) -> str:
+    """It with the rules for what clients send, where it has none."""
     found = re.search(CLIENTS, configuration, re.MULTILINE)
     if not found or shedding.TABLE in configuration:
         return configuration
     before, after = configuration[: found.end()], configuration[found.end() :]
-    return f"{before}{shedding.rules()}{after}\n{shedding.table()}"
+    return f"{before}{RULES}{shedding.rules()}{after}\n{shedding.table()}"

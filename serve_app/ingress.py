@@ -16,6 +16,7 @@ from serve_app.caller import Caller
 from serve_app.cluster import serve_status, snapshot
 from serve_app.dispatcher import Dispatcher
 from serve_app.engine.artifacts import Artifacts
+from serve_app.log import RateLimit
 from serve_app.settings import Settings
 from serve_app.shadow import Shadow
 from serve_app.telemetry import RayTelemetry
@@ -31,6 +32,7 @@ class Ingress:
     """Everything a client sees."""
 
     def __init__(self, model: str, torch: DeploymentHandle, onnx: DeploymentHandle) -> None:
+        logger.addFilter(RateLimit(logger))
         settings = Settings()
         name = serve.get_replica_context().replica_id.unique_id
         manifest = Artifacts(model, verify=False).manifest

@@ -34,9 +34,8 @@ BUFFER_BYTES = 2**32 - 1
 """Of a message, whose texts the ingress bounds: another bound here would only break links."""
 LENGTH = 100_000
 """Of a list or map, for which msgpack makes room before it has come; a call has dozens of texts."""
-STRANGER_BYTES = 4096
 STRANGER_S = 10.0
-"""From one who has not shown the token, and how long one may stay."""
+"""Within which one must have shown the token."""
 
 Address = tuple[str, str, int, str]
 """A replica's name, host, port and token."""
@@ -87,7 +86,12 @@ class _Messages(asyncio.Protocol, ABC):
 
     def send(self, message: Any) -> None:
         if not self.transport.is_closing():
-            self.transport.write(msgpack.packb(message, unicode_errors="surrogatepass"))
+            self.transport.write(_pack(message))
+
+
+def _pack(message: Any) -> bytes:
+    packed: bytes = msgpack.packb(message, unicode_errors="surrogatepass")
+    return packed
 
 
 class Door:
@@ -95,11 +99,15 @@ class Door:
 
     Args:
         answer: what answers a call.
+
+    Attributes:
+        hello: the bytes that a client must begin with.
     """
 
     def __init__(self, answer: Callable[[Call], Awaitable[Reply]]) -> None:
         self._answer = answer
         self._token = secrets.token_hex(32)
+        self.hello = _pack(self._token)
         self._server: asyncio.Server | None = None
         self._guests: set[_Guest] = set()
         self._alone = asyncio.Event()
@@ -119,9 +127,6 @@ class Door:
             guest.send([None])
         if self._guests:
             await self._alone.wait()
-
-    def admits(self, token: Any) -> bool:
-        return isinstance(token, str) and hmac.compare_digest(token.encode(), self._token.encode())
 
     def enter(self, guest: "_Guest") -> None:
         self._guests.add(guest)
@@ -171,41 +176,39 @@ class _Guest(_Messages):
         super().__init__()
         self._door = door
         self._admitted = False
-        self._strange = 0
+        self._hello = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._deadline = asyncio.get_running_loop().call_later(STRANGER_S, self._refuse)
 
     def _refuse(self) -> None:
-        logger.warning("a link was refused: no token")
+        logger.warning("a link was refused: not our token")
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if not self._admitted:
-            self._strange += len(data)
-            if self._strange > STRANGER_BYTES:
+        if not self._admitted:  # nothing that a stranger sends is unpacked
+            self._hello += data
+            size = len(self._door.hello)
+            if len(self._hello) < size:
+                return
+            if not hmac.compare_digest(self._hello[:size], self._door.hello):
                 self._refuse()
-
-    def received(self, message: Any) -> None:
-        if self.transport.is_closing():  # what a refused one had sent besides
-            return
-        if self._admitted:
-            match message:
-                case [int(number), call]:
-                    self._door.take(self, number, Call.unpack(call))
-                case [int(number)]:
-                    self._door.drop(self, number)
-                case _:
-                    raise ValueError("neither a call nor one to drop")
-        elif self._door.admits(message):
-            self._admitted = True
+                return
+            data = self._hello[size:]
+            self._admitted, self._hello = True, b""
             self._deadline.cancel()
             self._door.enter(self)
-        else:
-            logger.warning("a link was refused: not our token")
-            self.transport.abort()
+        super().data_received(data)
+
+    def received(self, message: Any) -> None:
+        match message:
+            case [int(number), call]:
+                self._door.take(self, number, Call.unpack(call))
+            case [int(number)]:
+                self._door.drop(self, number)
+            case _:
+                raise ValueError("neither a call nor one to drop")
 
     def connection_lost(self, error: Exception | None) -> None:
         self._deadline.cancel()

@@ -77,6 +77,17 @@ class Settings(BaseSettings):
         description="Bytes of disk that the streamed uploads of an ingress may take together; one"
         " that finds no room ends with 503.",
     )
+    max_streams: int = Field(
+        default=512,
+        ge=1,
+        description="Streams that may be open in one ingress replica; more get 503.",
+    )
+    max_streams_per_client: int = Field(
+        default=64,
+        ge=1,
+        description="Streams that one client may have open in one ingress replica; more get 503."
+        " Without SENTIMENT_AUTH all clients are one.",
+    )
     auto_threshold: float | None = Field(
         default=None,
         ge=0,

@@ -178,29 +178,41 @@ async def test_without_the_token_nobody_calls(
 ) -> None:
     _, host, port, token = replica.address
     for guess in ("", token[:-1], token + "0", None, 7, token.encode(), [1, call("word").pack()]):
-        assert await said(host, port, guess, [1, call("word").pack()]) == b""
+        assert await said(host, port, guess, [1, call("word " * 20).pack()]) == b""
     assert replica.calls == []
     assert "not our token" in caplog.text
     assert token not in caplog.text
 
 
-async def test_a_stranger_fills_no_memory(replica: Replica) -> None:
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"\xdb\xff\xff\xff\xff" + b"x" * 5000,  # a text of four gigabytes
+        b"\xdd\x1f\xff\xff\xff" * 20,  # lists of 537 million within each other
+        b"\xdd\x00\x01\x86\xa0" * 800,  # of 100,000, for which room would be made
+    ],
+)
+async def test_a_stranger_fills_no_memory(replica: Replica, begun: bytes) -> None:
     _, host, port, _ = replica.address
     reader, writer = await asyncio.open_connection(host, port)
-    writer.write(b"\xdb\xff\xff\xff\xff" + b"x" * 5000)  # the beginning of a text of four gigabytes
-    async with asyncio.timeout(10):
+    writer.write(begun)
+    async with asyncio.timeout(5):  # before it would be sent away for its silence
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
     writer.close()
 
 
-async def test_a_stranger_has_no_room_made_for_a_list_that_does_not_come(replica: Replica) -> None:
-    _, host, port, _ = replica.address
+async def test_the_token_may_come_byte_by_byte_and_a_call_with_its_end(replica: Replica) -> None:
+    _, host, port, token = replica.address
     reader, writer = await asyncio.open_connection(host, port)
-    writer.write(b"\xdd\x1f\xff\xff\xff")  # the beginning of a list of 537 million
-    async with asyncio.timeout(5):  # before it would be sent away for its silence
-        with contextlib.suppress(ConnectionError):
-            assert await reader.read() == b""
+    packed = msgpack.packb(token) + msgpack.packb([1, call("word").pack()])
+    for at in range(50):
+        writer.write(packed[at : at + 1])
+        await writer.drain()
+    writer.write(packed[50:])
+    async with asyncio.timeout(10):
+        await replica.came.wait()
+        assert await reader.read(1)
     writer.close()
 
 

@@ -17,9 +17,10 @@ from serve_app.api.errors import (
     OVERLOADED,
     QUOTA,
     TIMED_OUT,
+    Kind,
     ProblemError,
+    kind_of,
     not_ready,
-    status_of,
 )
 from serve_app.api.gateway import Gateway
 from serve_app.dispatcher import BackendError, OverloadedError
@@ -28,8 +29,9 @@ from serve_app.telemetry import INFERENCE, QUEUE, REFUSED, REQUESTS, TEXTS, TOKE
 
 logger = logging.getLogger("ray.serve")
 
-HUNG_UP = 499
-"""In the metrics, the status of a request whose client hung up."""
+ANSWERED = Kind("answered", 200, "Answered")
+HUNG_UP = Kind("hung-up", 499, "Its client hung up")
+"""For the metrics: how a request ends without an error of ours."""
 
 
 @dataclass(slots=True)
@@ -75,13 +77,14 @@ async def respond(
     kind = "unknown"
     REQUEST_ID.set(request.headers.get("x-request-id", ""))
     if refused := shedding.shed(request.headers):
-        count(gateway, route, backend, OVERLOADED.status, kind, refused)
+        count(gateway, route, backend, OVERLOADED, kind, refused)
     try:
         client = await gateway.identity.authenticate(request, scope="infer")
         kind = client.kind
         # At overload most are refused: they should cost neither a parsed body nor the quota.
         _require_room(gateway, backend)
-        asked = await read(request)
+        with gateway.arriving.one(client):
+            asked = await read(request)
         drawn = await gateway.quota.draw(client, len(asked.texts))
         answers = await answer(gateway, backend, asked, client)
         rendered = render(asked, answers)
@@ -89,11 +92,11 @@ async def respond(
         count(gateway, route, backend, HUNG_UP, kind)
         raise
     except Exception as error:
-        count(gateway, route, backend, status_of(error), kind)
+        count(gateway, route, backend, kind_of(error), kind)
         if isinstance(error, ProblemError):
             error.headers = {**error.headers, **_room(gateway, backend)}
         raise
-    count(gateway, route, backend, 200, kind)
+    count(gateway, route, backend, ANSWERED, kind)
     observe(gateway, backend, answers)
     gateway.shadow.follow(asked.texts, answers)
     said = {**headers(gateway, answers, start), **drawn, **rendered.headers}
@@ -105,12 +108,13 @@ async def respond(
 
 
 def count(
-    gateway: Gateway, route: str, backend: str, status: int, client: str, requests: int = 1
+    gateway: Gateway, route: str, backend: str, ended: Kind, client: str, requests: int = 1
 ) -> None:
-    """Count a request, or several, that ended with a status."""
+    """Count a request, or several, by how they ended."""
     note = gateway.telemetry.note
-    note(REQUESTS, requests, route=route, backend=backend, status=str(status), client=client)
-    if status == QUOTA.status:
+    how = {"status": str(ended.status), "kind": ended.name}
+    note(REQUESTS, requests, route=route, backend=backend, **how, client=client)
+    if ended is QUOTA:
         note(REFUSED, client=client)
 
 
@@ -163,10 +167,9 @@ async def infer(gateway: Gateway, backend: str, texts: list[str]) -> Answers:
         logger.warning("request %s: %s could not answer: %s", REQUEST_ID.get(), backend, error)
         raise not_ready(f"No replica of {backend} could answer: {error}.") from error
     except TimeoutError:
-        raise ProblemError(
-            TIMED_OUT,
-            f"{backend} did not answer within {gateway.settings.timeout_s:g} s.",
-        ) from None
+        late = f"{backend} did not answer within {gateway.settings.timeout_s:g} s"
+        logger.warning("request %s: %s", REQUEST_ID.get(), late)
+        raise ProblemError(TIMED_OUT, f"{late}.") from None
 
 
 def _require_room(gateway: Gateway, backend: str) -> None:

@@ -2,16 +2,27 @@
 
 import asyncio
 import json
+import logging
+import re
 from typing import Any, NoReturn
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
 
-from serve_app.api.errors import MEDIA, NOT_JSON, OVERLOADED, TOO_LARGE, ProblemError
+from serve_app.api.errors import INVALID, MEDIA, NOT_JSON, OVERLOADED, TOO_LARGE, ProblemError
 from serve_app.api.room import NoRoomError, Room
+from serve_app.request import REQUEST_ID
+
+logger = logging.getLogger("ray.serve")
 
 ARRIVAL_S = 60.0
 """Within which a body must have arrived."""
+MOST_PARTS = 200_000
+"""Of JSON: its strings, and the bytes between them. 4 MB of empty lists would hold the event loop
+for a third of a second before it is known that they are no texts."""
+_PARTS = re.compile(
+    rb'(?:[^"]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?){0,' + str(MOST_PARTS).encode() + rb"}+", re.DOTALL
+)
 
 
 async def read_json(request: Request, limit: int, room: Room) -> Any:
@@ -86,6 +97,7 @@ async def read(request: Request, limit: int, room: Room) -> bytes:
     except TimeoutError:
         raise ProblemError(NOT_JSON, f"The body did not end within {ARRIVAL_S:g} s.") from None
     except NoRoomError:
+        logger.warning("request %s: no room for its body", REQUEST_ID.get())
         raise ProblemError(
             OVERLOADED, "Too much else is being received now.", headers={"Retry-After": "1"}
         ) from None
@@ -98,8 +110,13 @@ def parse(body: bytes) -> Any:
     """JSON to Python; lone surrogates pass, for the schema to name the field that has them.
 
     Raises:
-        ProblemError: 400, it is no JSON.
+        ProblemError: 400, it is no JSON; 422, it is little but brackets and commas.
     """
+    # Few commas and brackets are few values; many of them may still be those of texts.
+    if sum(map(body.count, b",[{")) > MOST_PARTS and not _PARTS.fullmatch(body):
+        raise ProblemError(
+            INVALID, f"The body has more than {MOST_PARTS} strings and bytes between them."
+        )
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -74,9 +74,9 @@ def not_ready(detail: str) -> ProblemError:
     return ProblemError(NOT_READY, detail, headers={"Retry-After": str(NOT_READY_RETRY_S)})
 
 
-def status_of(error: Exception) -> int:
-    """The status that a request ends with for this."""
-    return (error.kind if isinstance(error, ProblemError) else INTERNAL).status
+def kind_of(error: Exception) -> Kind:
+    """What a request ends with for this."""
+    return error.kind if isinstance(error, ProblemError) else INTERNAL
 
 
 def as_problem(error: ProblemError) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from serve_app.api.auth import Authenticator
 from serve_app.api.limits import Quota
-from serve_app.api.room import Room
+from serve_app.api.room import Places, Room
 from serve_app.api.shared import Shared
 from serve_app.auto import Inference
 from serve_app.engine.artifacts import Manifest
@@ -22,6 +22,10 @@ DESCRIBE_TIMEOUT_S = 2.0
 DESCRIBE_CACHED_S = 1.0
 CLUSTER_TIMEOUT_S = 10.0
 CLUSTER_CACHED_S = 2.0
+ARRIVING = 2048
+"""Bodies that may be on their way at the same time, and half as many of one client. With what waits
+and the streams that is less than Serve's `max_ongoing_requests`, beyond which requests would wait
+for nobody knows how long, and their bodies in memory."""
 
 Description = dict[str, Any]
 
@@ -35,7 +39,9 @@ class Gateway:
         describe: asks some replica of a backend how it runs the model.
         telemetry, shadow: take what happened, and compare the twins on it.
         snapshot: the state of the deployments, as `/cluster` shows it.
-        identity, quota, bodies, spools: as the settings have them, so that no gateway is without.
+        identity, quota, bodies, spools, streams: as the settings have them, so that no gateway is
+            without.
+        arriving: places of requests whose body is on its way.
         model: its name as a header may carry it, the rest percent-encoded.
     """
 
@@ -51,6 +57,8 @@ class Gateway:
     quota: Quota = field(init=False)
     bodies: Room = field(init=False)
     spools: Room = field(init=False)
+    streams: Places = field(init=False)
+    arriving: Places = field(init=False)
     model: str = field(init=False)
     _cluster: Shared[Description] = field(init=False)
     _described: dict[str, Shared[Description | None]] = field(init=False)
@@ -60,6 +68,10 @@ class Gateway:
         self.quota = Quota(self.settings)
         self.bodies = Room(self.settings.max_bodies_bytes)
         self.spools = Room(self.settings.max_spools_bytes)
+        self.streams = Places(
+            "open streams", self.settings.max_streams, self.settings.max_streams_per_client
+        )
+        self.arriving = Places("bodies on their way", ARRIVING, ARRIVING // 2)
         self.model = quote(self.manifest.model_id, safe=string.punctuation + " ")
         self._cluster = Shared(self._snapshot, CLUSTER_CACHED_S)
         self._described = {

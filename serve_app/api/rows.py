@@ -20,16 +20,20 @@ _BOM = "\ufeff".encode()
 LONGEST_ID = 1024
 """Bytes of a row's `id`, as it is sent back."""
 MOST_COLUMNS = 1000
+MOST_FIELDS = 10 * MOST_COLUMNS
+"""Of a line of CSV; one of commas alone would hold the event loop while they are counted."""
 SHOWN_COLUMNS = 20
 LARGEST = 2.0**64
 """The JSON parser makes larger whole numbers floats."""
 _CLOSED = rb'[^"]*+(?:""[^"]*+)*+"'
 """What follows a field's opening quote, to the one that closes it."""
 _END = rb"[^,]*+(?:,|\Z)"
-_FIELDS = re.compile(rb'(?:(?:"' + _CLOSED + rb'|(?!"))' + _END + rb")*+")
+_FIELDS = re.compile(rb'(?:(?:"' + _CLOSED + rb'|(?!"))' + _END + rb"){0,%d}+" % MOST_FIELDS)
 """Whole fields. A quote opens one only where it begins; elsewhere it is a character (RFC 4180)."""
 _REST = re.compile(_CLOSED + _END)
 """Of a field that began in an earlier line."""
+_OPEN = re.compile(rb'"[^"]*+(?:""[^"]*+)*+\Z')
+"""A field that a later line closes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,8 @@ class Rows(ABC):
         self._number += 1
 
     @property
-    def _too_long(self) -> Row:
-        return Row(self._number, None, f"The row is longer than {self._limit} bytes.")
+    def _too_long(self) -> str:
+        return f"The row is longer than {self._limit} bytes."
 
 
 class NdjsonRows(Rows):
@@ -114,7 +118,7 @@ class NdjsonRows(Rows):
 
     def _line(self, line: bytes | None, rows: list[Row]) -> None:
         if line is None:
-            self._append(rows, self._too_long)
+            self._append(rows, Row(self._number, None, self._too_long))
         elif line.strip():
             self._append(rows, self._parsed(line))
 
@@ -164,18 +168,21 @@ class CsvRows(Rows):
 
     def _line(self, line: bytes | None, rows: list[Row]) -> None:
         # Each line is looked at once, however many a quoted field holds.
-        if line is None:  # nor is it known whether a quote closes in it
-            self._quoted = False
-        else:
+        fault = self._too_long
+        quoted: bool | None = None
+        if line is not None:
             if self._header is None and not self._open:
                 line = line.removeprefix(_BOM)
-            self._quoted = _ends_quoted(line, self._quoted)
-            if not self._refused:
+            quoted = _ends_quoted(line, self._quoted)
+            if quoted is None:
+                line, fault = None, f"The row has more than {MOST_FIELDS} fields."
+            elif not self._refused:
                 self._open += line
+        self._quoted = bool(quoted)  # where it is not known, a quote may have closed
         if not self._refused and (line is None or len(self._open) > self._limit):
             if self._header is None:
-                self._checked_header([], f"The row is longer than {self._limit} bytes.")
-            self._append(rows, self._too_long)
+                self._checked_header([], fault)
+            self._append(rows, Row(self._number, None, fault))
             self._refused, self._open = True, bytearray()
         if self._quoted:  # the field goes on in the next line
             if not self._refused:
@@ -238,8 +245,11 @@ class CsvRows(Rows):
         raise ProblemError(INVALID, detail, field="text_column")
 
 
-def _ends_quoted(line: bytes, within: bool) -> bool:
-    """Whether a line of CSV ends within a quoted field, given whether it begins within one."""
+def _ends_quoted(line: bytes, within: bool) -> bool | None:
+    """Whether a line of CSV ends within a quoted field, given whether it begins within one.
+
+    None where it has more fields than are looked at.
+    """
     at = 0
     if within:
         rest = _REST.match(line)
@@ -250,7 +260,9 @@ def _ends_quoted(line: bytes, within: bool) -> bool:
             return False
     fields = _FIELDS.match(line, at)
     assert fields is not None  # it may be empty
-    return fields.end() < len(line)
+    if fields.end() == len(line):
+        return False
+    return True if _OPEN.match(line, fields.end()) else None
 
 
 def _checked(row: Any, text: Any, field: str) -> Row:

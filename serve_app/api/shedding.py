@@ -6,7 +6,8 @@ with each answer, in a header that clients do not see, how many more requests it
 HAProxy takes that for the room of each of them, counts those that it lets pass, and refuses the
 others until another answer comes: they are neither parsed nor authenticated then. How many they
 were it tells the ingress with the next one that passes, for the metrics. Nothing is refused here
-while any ingress has room in plenty, nor when none has answered for a while.
+while any ingress has room in plenty, nor when none has answered for a while. A 200 without the
+header tells of room in plenty; an error without it may be Ray's own, which knows of no room.
 
 Requests of browsers always pass: what refuses those must have the headers of CORS. So do large
 ones: who is answered while they still send has the connection closed, and may not see the answer.
@@ -128,12 +129,13 @@ def rules() -> str:
     http-request set-header {SHED} %[sc_clr_gpc(0,0)] if counted
     # What an answer tells.
     acl tells res.hdr({ROOM}) -m found
-    http-response set-var(txn.passed) sc_clr_gpc(1,0) if counted
+    acl answered status 200
+    http-response set-var(txn.passed) sc_clr_gpc(1,0) if counted tells
     http-response set-var(txn.ingresses) be_name,nbsrv if counted tells
     http-response sc-set-gpt(0,0) res.hdr({ROOM}),field(1,/),mul(txn.ingresses) if counted tells
     http-response sc-set-gpt(1,0) res.hdr({ROOM}),field(2,/) if counted tells
     http-response sc-set-gpt(2,0) {NOW} if counted tells
-    http-response sc-set-gpt(3,0) {NOW} if counted !tells
+    http-response sc-set-gpt(3,0) {NOW} if counted answered !tells
     http-response del-header {ROOM}
     # ---
 """

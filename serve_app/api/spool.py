@@ -17,6 +17,10 @@ class SpoolFullError(Exception):
     """More is waiting than the spool may hold."""
 
 
+class SilentError(Exception):
+    """Nothing came for too long."""
+
+
 class Spool:
     """Bytes in order, written and read by two tasks of one event loop.
 
@@ -72,10 +76,14 @@ class Spool:
         self._failure = failure
         self._changed.set()
 
-    async def read(self) -> bytes:
+    async def read(self, within: float | None = None) -> bytes:
         """Some bytes that wait, or b"" at the end.
 
+        Args:
+            within: seconds that it waits for them.
+
         Raises:
+            SilentError: none came; it may be read again.
             Exception: what `end` was given.
         """
         while not self.waiting:
@@ -84,7 +92,11 @@ class Spool:
             if self._ended:
                 return b""
             self._changed.clear()
-            await self._changed.wait()
+            try:
+                async with asyncio.timeout(within):
+                    await self._changed.wait()
+            except TimeoutError:
+                raise SilentError from None
         self._file.seek(self._read % self._limit)
         piece = self._file.read(min(READ_BYTES, self.waiting, self._until_end(self._read)))
         self._read += len(piece)

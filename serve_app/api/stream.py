@@ -7,9 +7,10 @@ reader holds up the pieces, not the upload; a client that hangs up ends all thre
 
 import asyncio
 import errno
+import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sized
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
@@ -19,29 +20,32 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serve_app.api.answers import HUNG_UP, count, infer, observe
+from serve_app.api.answers import ANSWERED, HUNG_UP, count, infer, observe
 from serve_app.api.body import require_plain
 from serve_app.api.client import Client
 from serve_app.api.errors import (
     INTERNAL,
     INVALID,
     MEDIA,
+    NOT_JSON,
     OVERLOADED,
     TIMED_OUT,
     TOO_LARGE,
     ProblemError,
     as_problem,
-    status_of,
+    kind_of,
 )
 from serve_app.api.gateway import Gateway
 from serve_app.api.openapi import STREAM_HEADERS, problems, query, stream_body
 from serve_app.api.rows import CsvRows, NdjsonRows, Row
 from serve_app.api.schemas import each_once
-from serve_app.api.spool import Spool, SpoolFullError
+from serve_app.api.spool import SilentError, Spool, SpoolFullError
 from serve_app.engine.fair_queue import LONG_TURN
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply
 from serve_app.request import REQUEST_ID, Answers
 from serve_app.telemetry import BAD_ROWS
+
+logger = logging.getLogger("ray.serve")
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
@@ -54,6 +58,8 @@ AT_ONCE = 256
 """Rows that are parsed before others have their turn: some milliseconds, where all are broken."""
 PATIENCE_S = 60.0
 """How long a piece is tried again while the model is overloaded or away."""
+SILENCE_S = 60.0
+"""How long a stream may have nothing to do because its upload does not come."""
 LONGEST_OFFSET = 18
 """Digits."""
 PARAMETERS = query(
@@ -78,7 +84,7 @@ def router(gateway: Gateway) -> APIRouter:
                 kind = client.kind
                 return _Stream(gateway, client, backend, *_asked(request))
             except Exception as error:
-                count(gateway, "stream", backend, status_of(error), kind)
+                count(gateway, "stream", backend, kind_of(error), kind)
                 raise
 
         routes.add_api_route(
@@ -129,6 +135,12 @@ def _asked(request: Request) -> tuple[str | None, int]:
     return (column if media == CSV else None), int(offset)
 
 
+def _not_kept(error: OSError) -> str:
+    """The sentence for a client; the log has it too, with all that the system says."""
+    logger.warning("request %s: the upload cannot be kept: %r", REQUEST_ID.get(), error)
+    return f"The upload cannot be kept: {error.strerror}."
+
+
 class _Piece(NamedTuple):
     """Answered rows, and what they took from the quota, and when."""
 
@@ -166,18 +178,30 @@ class _Stream(Response):
         self._rows = 0
         self._errors = 0
         self._truncated = 0
-        self._status = HUNG_UP
+        self._ended = HUNG_UP
         self._writing: asyncio.Task[None]
         self._drawing = asyncio.Lock()
         self._alone = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            with self._gateway.streams.one(self._client):
+                await self._converse(receive, send)
+        except ProblemError as problem:  # nothing has been sent
+            count(self._gateway, "stream", self._backend, problem.kind, self._client.kind)
+            raise
+
+    async def _converse(self, receive: Receive, send: Send) -> None:
+        """
+        Raises:
+            ProblemError: 503, the upload cannot be kept.
+        """
+        try:
             spool = Spool(self._gateway.settings.max_spool_bytes, self._gateway.spools)
         except OSError as error:  # no file more, or a disk that is full
-            count(self._gateway, "stream", self._backend, OVERLOADED.status, self._client.kind)
-            detail = f"The upload cannot be kept: {error.strerror}."
-            raise ProblemError(OVERLOADED, detail, headers={"Retry-After": "1"}) from error
+            raise ProblemError(
+                OVERLOADED, _not_kept(error), headers={"Retry-After": "1"}
+            ) from error
         self._writing = writing = asyncio.create_task(self._write(spool, send))
         reading = asyncio.create_task(self._read(receive, spool))
         try:
@@ -185,7 +209,7 @@ class _Stream(Response):
         except asyncio.CancelledError:
             pass  # the client has hung up, or Ray has given the request up
         except Exception:
-            self._status = INTERNAL.status
+            self._ended = INTERNAL
             raise
         finally:
             for task in (writing, reading):
@@ -194,7 +218,7 @@ class _Stream(Response):
                 await asyncio.gather(writing, reading, return_exceptions=True)
             finally:
                 spool.close()
-                count(self._gateway, "stream", self._backend, self._status, self._client.kind)
+                count(self._gateway, "stream", self._backend, self._ended, self._client.kind)
 
     async def _read(self, receive: Receive, spool: Spool) -> None:
         """Spool the upload; afterwards, wait for the client to hang up and end the work."""
@@ -222,7 +246,7 @@ class _Stream(Response):
     async def _write(self, spool: Spool, send: Send) -> None:
         start = time.perf_counter()
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        error: dict[str, Any] | None = None
+        problem: ProblemError | None = None
         try:
             async with aclosing(self._answers(spool)) as answered:
                 async for piece in answered:
@@ -232,22 +256,17 @@ class _Stream(Response):
                     await send(
                         {"type": "http.response.body", "body": piece.lines, "more_body": True}
                     )
-        except ProblemError as problem:
-            error = as_problem(problem)
-            if "Retry-After" in problem.headers:
-                error["retry_after"] = int(problem.headers["Retry-After"])
+        except ProblemError as error:
+            problem = error
         except SpoolFullError:
             limit = self._gateway.settings.max_spool_bytes
-            error = as_problem(
-                ProblemError(
-                    TOO_LARGE,
-                    f"More than {limit} bytes wait for the model; read the answers while you send,"
-                    " or send less at a time and go on with ?offset=.",
-                )
+            problem = ProblemError(
+                TOO_LARGE,
+                f"More than {limit} bytes wait for the model; read the answers while you send,"
+                " or send less at a time and go on with ?offset=.",
             )
-        except OSError as fault:
-            detail = f"The upload could not be kept: {fault.strerror}."
-            error = as_problem(ProblemError(OVERLOADED, detail))
+        except OSError as error:
+            problem = ProblemError(OVERLOADED, _not_kept(error))
         seconds = time.perf_counter() - start
         summary = {
             "rows": self._rows,
@@ -257,8 +276,12 @@ class _Stream(Response):
         }
         if self._truncated:
             summary["truncated"] = self._truncated
-        last = {"summary": summary} if error is None else {"error": error, "summary": summary}
-        self._status = 200 if error is None else error["status"]
+        last: dict[str, Any] = {"summary": summary}
+        if problem is not None:
+            last = {"error": as_problem(problem), "summary": summary}
+            if "Retry-After" in problem.headers:
+                last["error"]["retry_after"] = int(problem.headers["Retry-After"])
+        self._ended = ANSWERED if problem is None else problem.kind
         await send({"type": "http.response.body", "body": orjson.dumps(last) + b"\n"})
 
     async def _answers(self, spool: Spool) -> AsyncGenerator[_Piece]:
@@ -267,7 +290,7 @@ class _Stream(Response):
         Nothing leaves behind a piece that failed: who goes on by `?offset=` counts the rows before.
         """
         pieces: deque[asyncio.Task[_Piece]] = deque()
-        source = self._pieces(spool)
+        source = self._pieces(spool, pieces)
         ended = False
         following: asyncio.Task[list[Row]] | None = None
         try:
@@ -308,15 +331,25 @@ class _Stream(Response):
             if isinstance(unsent, _Piece):
                 await self._give_back(unsent.texts, unsent.drawn_at)
 
-    async def _pieces(self, spool: Spool) -> AsyncIterator[list[Row]]:
-        """Rows in pieces: full ones while the upload runs ahead, else what has arrived."""
+    async def _pieces(self, spool: Spool, under_way: Sized) -> AsyncIterator[list[Row]]:
+        """Rows in pieces: full ones while the upload runs ahead, else what has arrived.
+
+        Raises:
+            ProblemError: 400, nothing more arrives, and no piece is under way.
+        """
         limit = self._gateway.settings.max_body_bytes
         most = min(PIECE, self._gateway.quota.most or PIECE)
         rows = NdjsonRows(limit) if self._column is None else CsvRows(limit, self._column)
         skip = self._offset
         waiting: list[Row] = []
         while True:
-            piece = await spool.read()
+            try:
+                piece = await spool.read(SILENCE_S)
+            except SilentError:
+                if under_way:  # the client may wait for its answers before it sends more
+                    continue
+                detail = f"Nothing more of the upload came for {SILENCE_S:g} s."
+                raise ProblemError(NOT_JSON, detail) from None
             for number, row in enumerate(rows.feed(piece) if piece else rows.end(), start=1):
                 if skip:
                     skip -= 1

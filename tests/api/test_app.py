@@ -1,15 +1,19 @@
 """What holds for every path: CORS, and errors that nobody expected."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from serve_app.api import shedding
+from serve_app.api.gateway import ARRIVING
 from serve_app.dispatcher import BackendError
+from serve_app.serve_config import load
+from serve_app.settings import Settings
 from serve_app.telemetry import INFERENCE, QUEUE, REFUSED, REQUESTS, SHADOWED, TEXTS, TOKENIZE
 from tests.api.asking import client
+from tests.api.log import logged
 from tests.api.world import World
 
 PAGE = "https://page.example"
@@ -160,8 +164,8 @@ async def test_what_a_request_took_and_how_it_ended_is_counted() -> None:
     noted = {metric.name for metric, _, _ in world.notes.noted}
     for metric in (QUEUE, TOKENIZE, INFERENCE, REFUSED):
         assert metric.name in noted
-    statuses = [tags["status"] for tags in world.notes.tags(REQUESTS)]
-    assert statuses == ["200", "429"]
+    ended = [(tags["status"], tags["kind"]) for tags in world.notes.tags(REQUESTS)]
+    assert ended == [("200", "answered"), ("429", "quota-exceeded")]
     assert [value for metric, value, _ in world.notes.noted if metric is TEXTS] == [2]
 
 
@@ -205,6 +209,19 @@ async def test_what_haproxy_refused_is_counted_with_the_next_request(
     assert counted == [(1, "200"), (41, "503"), *[(1, "200")] * 4]
 
 
+async def test_one_that_is_not_answered_in_time_is_in_the_log_by_its_id() -> None:
+    world = World(timeout_s=0.01)
+    world.may_answer.clear()
+    with logged() as lines:
+        async with client(world.app) as http:
+            headers = {"X-Request-Id": "late-one"}
+            answer = await http.post("/onnx/infer", json={"input": "a"}, headers=headers)
+    world.may_answer.set()
+    assert answer.status_code == 504
+    assert lines == ["request late-one: onnx did not answer within 0.01 s"]
+    assert [tags["kind"] for tags in world.notes.tags(REQUESTS)] == ["timed-out"]
+
+
 async def test_a_client_that_hangs_up_is_counted() -> None:
     world = World()
     world.may_answer.clear()
@@ -215,6 +232,41 @@ async def test_a_client_that_hangs_up_is_counted() -> None:
         await asyncio.wait([asking])
     statuses = [tags["status"] for tags in world.notes.tags(REQUESTS)]
     assert statuses == ["499"]
+
+
+async def test_bodies_on_their_way_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve_app.api.gateway.ARRIVING", 4)  # half of them of one client
+    world = World()
+    begun, may_end = [], asyncio.Event()
+
+    async def slow(body: bytes) -> AsyncIterator[bytes]:
+        begun.append(body)
+        await may_end.wait()
+        yield body
+
+    async with client(world.app) as http:
+        body = b'{"input": "a"}'
+        asked = [asyncio.create_task(http.post("/onnx/infer", content=slow(body))) for _ in "ab"]
+        await world.until(lambda: len(begun) == 2)
+        refused = await http.post("/onnx/infer", content=body)
+        may_end.set()
+        answers = await asyncio.gather(*asked)
+        again = await http.post("/onnx/infer", content=body)
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "1"
+    assert {answer.status_code for answer in (*answers, again)} == {200}
+
+
+def test_an_ingress_refuses_sooner_than_serve_would_have_requests_wait() -> None:
+    (application,) = load()["applications"]
+    (most,) = (
+        deployment["max_ongoing_requests"]
+        for deployment in application["deployments"]
+        if deployment["name"] == "Ingress"
+    )
+    settings = Settings()
+    backends = 2
+    assert ARRIVING + settings.max_streams + backends * settings.max_waiting_requests < most
 
 
 async def test_a_fault_that_nobody_expected_gives_the_quota_back(

@@ -1,14 +1,17 @@
 """Bodies that do not come as they should."""
 
 import asyncio
+import json
 
 import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from serve_app.api.body import parse, read
+from serve_app.api.body import MOST_PARTS, parse, read
 from serve_app.api.errors import ProblemError
 from serve_app.api.room import Room
+from serve_app.request import REQUEST_ID
+from tests.api.log import logged
 
 
 def request(*messages: Message) -> Request:
@@ -50,8 +53,10 @@ async def test_bodies_on_their_way_have_a_bound_together() -> None:
     slow = asyncio.create_task(read(request(part(b"x" * 6, True)), 8, room))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    with pytest.raises(ProblemError) as refused:
+    REQUEST_ID.set("one-too-many")
+    with logged() as lines, pytest.raises(ProblemError) as refused:
         await read(request(part(b"x" * 6, False)), 8, room)
+    assert lines == ["request one-too-many: no room for its body"]
     assert refused.value.kind.status == 503
     assert refused.value.headers["Retry-After"] == "1"
     slow.cancel()
@@ -71,6 +76,19 @@ async def test_bodies_on_their_way_have_a_bound_together() -> None:
 def test_what_is_no_json_is_told_why(body: bytes, says: str) -> None:
     with pytest.raises(ProblemError, match=says):
         parse(body)
+
+
+@pytest.mark.parametrize("part", ["[],", "{},", '"",', "0,", "[[[]]],", '{"a":"\\ud800"},'])
+def test_a_large_body_of_little_else_than_commas_is_not_parsed(part: str) -> None:
+    body = '{"input": [' + part * (MOST_PARTS + 1) + "0]}"
+    with pytest.raises(ProblemError, match="more than 200000 strings and bytes between them"):
+        parse(body.encode())
+
+
+@pytest.mark.parametrize("text", ["[],", '"', "\\", "\n", "\ud800[", "it is, and"])
+def test_a_text_may_hold_whatever_it_likes(text: str) -> None:
+    body = {"input": [text * (MOST_PARTS // 2)] * 5}
+    assert parse(json.dumps(body).encode()) == body
 
 
 def test_a_byte_order_mark_and_lone_surrogates_pass() -> None:

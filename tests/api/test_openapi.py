@@ -36,6 +36,11 @@ async def test_the_document_is_served_and_so_is_its_page(document: Document) -> 
         page = await http.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
     assert "openapi.json" in page.text
+    foreign = [tag for tag in re.findall("<[^>]+>", page.text) if "//" in tag]
+    assert len(foreign) == 2
+    for tag in foreign:  # an exact version, and of that no other bytes
+        assert re.search(r'@\d+\.\d+\.\d+/.* integrity="sha384-[\w+/]{64}" crossorigin>', tag)
+    assert page.headers["content-security-policy"].startswith("script-src https://cdn")
 
 
 async def test_no_other_route_answers() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_app.api.errors import ProblemError
-from serve_app.api.rows import CsvRows, NdjsonRows, Row, Rows
+from serve_app.api.rows import MOST_FIELDS, CsvRows, NdjsonRows, Row, Rows
 
 TEXT = st.text(min_size=1, max_size=30).filter(
     lambda text: bool(text.strip()) and "\0" not in text and text.isprintable()
@@ -197,6 +197,25 @@ def test_a_row_of_nothing_but_quoted_fields_is_read_in_linear_time() -> None:
         took.append(time.process_time() - begin)
         assert row.error is not None
     assert took[1] < 30 * max(took[0], 0.01)
+
+
+@pytest.mark.parametrize("field", [b",", b'"",', b'"a, b",'])
+def test_a_line_of_too_many_fields_is_one_row_and_not_counted(field: bytes) -> None:
+    line = field * (MOST_FIELDS + 1)
+    upload = b"t,id\n" + line + b'\n"and\n"' + b"," * (MOST_FIELDS + 2) + b"\ngood,b\n"
+    assert rows_of(CsvRows(1_000_000, "t"), [upload]) == [
+        Row(0, None, "The row has more than 10000 fields."),
+        Row(1, None, "The row has more than 10000 fields."),
+        Row("b", "good"),
+    ]
+    with pytest.raises(ProblemError, match="header has more than 10000 fields"):
+        list(CsvRows(1_000_000, "t").feed(line + b"\n"))
+
+
+def test_a_text_may_have_more_commas_than_a_line_may_have_fields() -> None:
+    text = "so, " * (MOST_FIELDS + 1)
+    data = f't,id\n"{text}\n{text}",a\n'.encode()
+    assert rows_of(CsvRows(1_000_000, "t"), [data]) == [Row("a", f"{text}\n{text}")]
 
 
 @given(st.lists(st.text('ab ",\n', max_size=12), min_size=1, max_size=8))

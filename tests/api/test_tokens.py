@@ -12,6 +12,7 @@ import pytest
 from serve_app.api.client import RefusedError, UncheckedError
 from serve_app.api.issuer import STALE_S, Issuer
 from serve_app.api.tokens import Tokens
+from serve_app.request import REQUEST_ID
 from tests.api.asking import client
 from tests.api.log import logged
 from tests.api.world import World
@@ -51,6 +52,21 @@ async def settled(tokens: Tokens) -> None:
     """Wait for a read that goes on in the background."""
     if tokens.issuer._reading is not None:
         await tokens.issuer._reading
+
+
+async def test_what_a_read_of_the_keys_logs_is_of_no_request(
+    issuer: SigningIssuer, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, of = tokens.issuer._fetch, []
+
+    def fetch() -> Any:
+        of.append(REQUEST_ID.get())
+        return read()
+
+    monkeypatch.setattr(tokens.issuer, "_fetch", fetch)
+    REQUEST_ID.set("innocent")
+    await tokens.client(issuer.token(scope="infer"))
+    assert of == [""]
 
 
 async def test_a_good_token_names_its_client_and_scopes(

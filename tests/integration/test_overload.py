@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from functools import partial
 
+import pytest
 import requests
 
 from tests.integration.conftest import Service
@@ -81,12 +82,13 @@ def haproxy_cpu(service: Service) -> float:
     return total
 
 
-def test_clients_that_hang_up_leave_no_work_behind(service: Service) -> None:
+@pytest.mark.parametrize("header", ["", "X-Request-Disconnect-Disabled: ?1\r\n"])
+def test_clients_that_hang_up_leave_no_work_behind(service: Service, header: str) -> None:
     """With bodies that HAProxy would splice it used both cores for half a minute each time."""
     body = json.dumps({"input": ["word " * 400] * 20}).encode()
     head = (
         "POST /transformers/infer HTTP/1.1\r\nHost: service\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"Content-Length: {len(body)}\r\n{header}\r\n"
     )
 
     before = haproxy_cpu(service)
