@@ -30,7 +30,11 @@ class RateLimit(logging.Filter):
         if count == 1:
             end = threading.Timer(WINDOW_S, self._end, (place, record.levelno, record.msg))
             end.daemon = True
-            end.start()
+            try:
+                end.start()
+            except RuntimeError:  # no thread is to be had: this line passes, and counts for nothing
+                with self._lock:
+                    del self._counts[place]
         return count <= LINES
 
     def _end(self, place: tuple[str, int], level: int, message: str) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,22 @@ async def test_a_thousand_refusals_are_a_few_lines_and_none_is_lost(
         await World.until(lambda: told(lines, "401: ") == 1000)
     windows = (time.monotonic() - began) / WINDOW_S + 1
     assert len(lines) <= windows * (LINES + 1)
+
+
+def test_without_a_thread_to_count_them_all_lines_are_written(
+    logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: threading.Timer) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with logged() as lines:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Timer, "start", start)
+            for _ in range(LINES + 2):
+                logger.warning("none: of them is lost")
+        assert len(lines) == LINES + 2
+        logger.warning("none: nor afterwards")
+    assert len(lines) == LINES + 3
 
 
 async def test_what_is_seldom_or_comes_from_elsewhere_is_not_held_back(

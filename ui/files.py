@@ -132,9 +132,19 @@ class Dialect:
 
 def dialect(kind: Format, content: bytes) -> Dialect:
     """Tell what parts the columns: spreadsheets of some countries take semicolons."""
-    lines = content[:65_536].removeprefix(BOM_UTF8).strip(b"\r\n").splitlines() or [b""]
-    unquoted = b"".join(lines[0].split(b'"')[::2])
-    most = max(",;\t|", key=lambda mark: unquoted.count(mark.encode()))  # of equals the first
+    lines = content[:65_536].removeprefix(BOM_UTF8).splitlines()
+    header, row = (*(line for line in lines if line.strip()), b"", b"")[:2]
+    if row.count(b'"') % 2:  # its last field goes on in the next line
+        row = header
+
+    def times(mark: str) -> tuple[int, int]:
+        """In header and first row, quoted parts left out: a name or a text may hold one too."""
+        its, of_row = (
+            b"".join(line.split(b'"')[::2]).count(mark.encode()) for line in (header, row)
+        )
+        return min(its, of_row), its
+
+    most = max(",;\t|", key=times)  # of equals the first
     return Dialect("\t" if kind == "tsv" else most, content.startswith(BOM_UTF8))
 
 
@@ -169,8 +179,13 @@ def _parquet(content: bytes, max_rows: int) -> pd.DataFrame:
         [sys.executable, unpack.__file__, str(max_rows), str(UNPACKED_LIMIT)],
         input=content,
         capture_output=True,
-        # Arrow's other pools of memory set more aside than they use.
-        env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system", "PYTHONSAFEPATH": "1"},
+        # Arrow's other pools, and a thread of OpenBLAS for each core, set memory aside unused.
+        env={
+            **os.environ,
+            "ARROW_DEFAULT_MEMORY_POOL": "system",
+            "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONSAFEPATH": "1",
+        },
     )
     if done.returncode == unpack.TOO_MUCH or done.returncode < 0:  # ended by the system
         raise FileError(

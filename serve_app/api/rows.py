@@ -21,7 +21,8 @@ LONGEST_ID = 1024
 """Bytes of a row's `id`, as it is sent back."""
 MOST_COLUMNS = 1000
 MOST_FIELDS = 10 * MOST_COLUMNS
-"""Of a line of CSV; one of commas alone would hold the event loop while they are counted."""
+"""Of a record of CSV; one of commas alone would hold the event loop while they are counted."""
+_TOO_MANY = f"The row has more than {MOST_FIELDS} fields."
 SHOWN_COLUMNS = 20
 LARGEST = 2.0**64
 """The JSON parser makes larger whole numbers floats."""
@@ -175,7 +176,7 @@ class CsvRows(Rows):
                 line = line.removeprefix(_BOM)
             quoted = _ends_quoted(line, self._quoted)
             if quoted is None:
-                line, fault = None, f"The row has more than {MOST_FIELDS} fields."
+                line, fault = None, _TOO_MANY
             elif not self._refused:
                 self._open += line
         self._quoted = bool(quoted)  # where it is not known, a quote may have closed
@@ -203,9 +204,9 @@ class CsvRows(Rows):
             ProblemError: 422, it is the header and has no such column.
         """
         fields: list[str] = []
-        fault = ""
+        fault = _TOO_MANY if _has_too_many(record) else ""
         try:
-            fields = next(csv.reader([record.decode()], strict=True))
+            fields = [] if fault else next(csv.reader([record.decode()], strict=True))
         except (UnicodeDecodeError, csv.Error) as error:
             fault = f"The row is no CSV in UTF-8: {error}."
         if self._header is None:
@@ -243,6 +244,14 @@ class CsvRows(Rows):
         else:
             return fields
         raise ProblemError(INVALID, detail, field="text_column")
+
+
+def _has_too_many(record: bytes) -> bool:
+    """Whether it has more fields than it may; of one line that is known by then."""
+    if record.count(b",") < MOST_FIELDS:
+        return False
+    fields = _FIELDS.match(record)
+    return fields is None or fields.end() < len(record)
 
 
 def _ends_quoted(line: bytes, within: bool) -> bool | None:

@@ -8,6 +8,7 @@ reader holds up the pieces, not the upload; a client that hangs up ends all thre
 import asyncio
 import errno
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sized
@@ -179,6 +180,7 @@ class _Stream(Response):
         self._errors = 0
         self._truncated = 0
         self._ended = HUNG_UP
+        self._answered_at = -math.inf
         self._writing: asyncio.Task[None]
         self._drawing = asyncio.Lock()
         self._alone = asyncio.Lock()
@@ -253,9 +255,11 @@ class _Stream(Response):
                     self._rows += piece.rows
                     self._errors += piece.errors
                     self._truncated += piece.truncated
+                    self._answered_at = math.inf  # until the client has taken it
                     await send(
                         {"type": "http.response.body", "body": piece.lines, "more_body": True}
                     )
+                    self._answered_at = time.monotonic()
         except ProblemError as error:
             problem = error
         except SpoolFullError:
@@ -335,7 +339,7 @@ class _Stream(Response):
         """Rows in pieces: full ones while the upload runs ahead, else what has arrived.
 
         Raises:
-            ProblemError: 400, nothing more arrives, and no piece is under way.
+            ProblemError: 400, nothing more arrives, and no answer is due or has just left.
         """
         limit = self._gateway.settings.max_body_bytes
         most = min(PIECE, self._gateway.quota.most or PIECE)
@@ -346,7 +350,8 @@ class _Stream(Response):
             try:
                 piece = await spool.read(SILENCE_S)
             except SilentError:
-                if under_way:  # the client may wait for its answers before it sends more
+                # The client may wait for its answers before it sends more.
+                if under_way or time.monotonic() - self._answered_at < SILENCE_S:
                     continue
                 detail = f"Nothing more of the upload came for {SILENCE_S:g} s."
                 raise ProblemError(NOT_JSON, detail) from None

@@ -212,6 +212,15 @@ def test_a_line_of_too_many_fields_is_one_row_and_not_counted(field: bytes) -> N
         list(CsvRows(1_000_000, "t").feed(line + b"\n"))
 
 
+def test_quoted_line_ends_do_not_hide_how_many_fields_a_record_has() -> None:
+    line = b'a"' + b"," * (MOST_FIELDS - 10) + b'"'
+    upload = b't,id\n"' + line + b"\n" + line + b'",\n"good\nday",b\n'
+    assert rows_of(CsvRows(1_000_000, "t"), [upload]) == [
+        Row(0, None, "The row has more than 10000 fields."),
+        Row("b", "good\nday"),
+    ]
+
+
 def test_a_text_may_have_more_commas_than_a_line_may_have_fields() -> None:
     text = "so, " * (MOST_FIELDS + 1)
     data = f't,id\n"{text}\n{text}",a\n'.encode()

@@ -151,9 +151,11 @@ async def test_a_stream_whose_upload_falls_silent_ends(
     await talk.task
 
 
+@pytest.mark.parametrize("answered_before", [False, True])
 async def test_a_client_that_waits_for_its_answers_is_not_silent(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, answered_before: bool
 ) -> None:
+    """Nor is one whose answer has just come: it has the whole time again."""
     silent = asyncio.Event()
 
     class OnceError(SilentError):
@@ -163,14 +165,18 @@ async def test_a_client_that_waits_for_its_answers_is_not_silent(
 
     monkeypatch.setattr("serve_app.api.stream.SILENCE_S", 0.3)
     monkeypatch.setattr("serve_app.api.spool.SilentError", OnceError)
-    world.may_answer.clear()
+    if not answered_before:
+        world.may_answer.clear()
     talk = Conversation(world.app)
     talk.send(rows("four"))
     await talk.message()
+    if answered_before:
+        assert (await talk.line())["id"] == 0
     async with asyncio.timeout(10):
         await silent.wait()
-    world.may_answer.set()
-    assert (await talk.line())["id"] == 0
+    if not answered_before:
+        world.may_answer.set()
+        assert (await talk.line())["id"] == 0
     talk.send(rows("five!"), more=False)
     answered, last = await talk.rest()
     assert answered["id"] == 1

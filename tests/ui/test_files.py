@@ -41,9 +41,12 @@ def test_a_quotation_mark_in_a_tsv_is_one() -> None:
         (b"id;text, full\n", ",", ["id;text", " full"]),
         (b"text\na;b\n", ",", ["text"]),
         (b"\r\ntext;label\r\n", ";", ["text", "label"]),
+        (b"Rating (1|2|3),text\n2,good\n", ",", ["Rating (1|2|3)", "text"]),
+        (b'text;label\n"good, and\nnot bad";1\n', ";", ["text", "label"]),
+        (b"text;label\n\n", ";", ["text", "label"]),
     ],
 )
-def test_what_parts_the_columns_is_most_frequent_in_the_header(
+def test_what_parts_the_columns_is_most_frequent_in_header_and_first_row(
     content: bytes, separator: str, columns: list[str]
 ) -> None:
     assert files.dialect("csv", content) == Dialect(separator)
