@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from training.contrast import turned, turned_rows
 from training.data import Row
+from training.frames import framed, judgements
 from training.recipe import Recipe
 from training.surface import contracted, mistyped, natural, paragraphs
 
@@ -28,6 +29,7 @@ class Augmentation:
         self.phrases = [row for row in rows if row not in whole]
         self.count = len(sentences) + len(self.phrases)
         self.turnable = turned_rows(rows)
+        self.judgements = judgements(rows)
 
     def epoch(self, epoch: int) -> list[Row]:
         chance = random.Random(f"{self.seed}/{epoch}/rows")
@@ -36,6 +38,7 @@ class Augmentation:
         turns = round(count * recipe.turned_share) if self.turnable else 0
         sample = chance.choices(self.turnable, k=turns)
         made += [row for row in (turned(row, chance) for row in sample) if row]
+        made += framed(self.judgements, round(count * recipe.framed_share), chance)
         made += paragraphs(
             self.sentences, _PARAGRAPH_SIZES, round(count * recipe.paragraph_share), chance
         )

@@ -20,6 +20,8 @@ _COPULA = re.compile(
 _NOUN_PHRASE = re.compile(
     r"^an? (?!more|less|most|lot|bit)(?!.* (has|have|had|that|which|who|as)\b)"
 )
+# Parts of sentences that SST-2 cut before their noun: "labored , and", "a gleefully".
+_UNFINISHED = re.compile(r"(,|\band|\bor|\ban?|\bthe|ly)$")
 _DENIALS = ("not", "hardly", "far from", "anything but", "by no means")
 # Two denials of a bad word are praise only when they are outright.
 _OUTRIGHT = ("not", "anything but", "by no means")
@@ -42,6 +44,21 @@ def turned(row: Row, chance: random.Random) -> Row | None:
         denial = chance.choice(_DENIALS if label == NEGATIVE else _OUTRIGHT)
         return Row(f"{denial} {row.text}", label)
     return None
+
+
+def complement(text: str) -> str | None:
+    """What the text says of its subject ("is X"), or the noun phrase it is; if safe to turn."""
+    if _UNSAFE.search(text):
+        return None
+    copulas = list(_COPULA.finditer(text))
+    if len(copulas) == 1 and copulas[0].group() in ("is", "was"):
+        said = text[copulas[0].end() :]
+    elif not copulas and _NOUN_PHRASE.match(text):
+        said = text
+    else:
+        return None
+    said = said.strip(" .")
+    return None if _UNFINISHED.search(said) else said or None
 
 
 def turned_rows(rows: list[Row]) -> list[Row]:

@@ -12,8 +12,8 @@ from training.errors import TrainingError
 _OF_STAGES = ("last_epochs", "last_rate", "refit", "seeds")
 _TRUTHS = {"True": True, "False": False}
 _SHARES = ("layer_decay", "label_smoothing", "warmup", "average_decay", "attention_dropout",
-           "natural_share", "typo_share", "turned_share", "paragraph_share",
-           "teacher_share")  # fmt: skip
+           "natural_share", "typo_share", "turned_share", "framed_share",
+           "paragraph_share", "teacher_share")  # fmt: skip
 # Bounds: without an entry a setting is 0 or more, and finite.
 _LEAST = {
     "batch_size": 1,
@@ -45,11 +45,12 @@ class Recipe:
     average_decay: float = 0.999
     # Costs a tenth of a step.
     attention_dropout: float = 0.0
-    # Shares of the rows: those respelt as people write, mistyped, turned round in meaning,
-    # and joined to paragraphs.
+    # Shares of the rows: those respelt as people write, mistyped, turned round in meaning, put
+    # into frames, and joined to paragraphs.
     natural_share: float = 0.3
     typo_share: float = 0.25
     turned_share: float = 0.05
+    framed_share: float = 0.0
     paragraph_share: float = 0.01
     # Texts without labels, made for the teacher to judge; see `transfer`.
     transfer_texts: int = 30_000

@@ -50,6 +50,7 @@ TEACHER = replace(
     average_decay=0.0,
     natural_share=0.4,
     typo_share=0.03,
+    framed_share=0.0,
     paragraph_share=0.002,
 )
 _ASKED_AT_ONCE = 2_048

@@ -22,7 +22,16 @@ def test_without_shares_an_epoch_is_the_rows_themselves() -> None:
         natural_share=0.0,
         typo_share=0.0,
         turned_share=0.0,
+        framed_share=0.0,
         paragraph_share=0.0,
     )
     augmentation = Augmentation(ROWS, whole_sentences(ROWS), recipe, seed=0)
     assert Counter(augmentation.epoch(0)) == Counter(ROWS)
+
+
+def test_a_share_of_the_rows_is_put_into_frames() -> None:
+    plain = replace(tiny.RECIPE, framed_share=0.0)
+    without = Augmentation(ROWS, whole_sentences(ROWS), plain, seed=0).epoch(0)
+    recipe = replace(plain, framed_share=0.2)
+    rows = Augmentation(ROWS, whole_sentences(ROWS), recipe, seed=0).epoch(0)
+    assert len(rows) == len(without) + round(0.2 * len(ROWS))
