@@ -1,8 +1,8 @@
 """The service's metrics, each named and described once, exported by Ray to Prometheus.
 
 What Serve counts itself (latency, replicas, ongoing calls) is not counted again; requests are, by
-what Serve does not know of them: protocol and client. Events are noted in a list and given to Ray
-once a second, so that a request pays for an append.
+what Serve does not know of them: protocol and client. Events are kept here and given to Ray once
+a second, so that a request pays next to nothing.
 """
 
 import asyncio

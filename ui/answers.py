@@ -10,6 +10,9 @@ Backend = Literal["transformers", "onnx"]
 BACKENDS: tuple[Backend, Backend] = ("transformers", "onnx")
 NAMES: dict[Backend, str] = {"transformers": "PyTorch", "onnx": "ONNX Runtime"}
 
+NETWORK = "network and client"
+"""The part of a round trip that is not the service's."""
+
 _PART = re.compile(r"\s*([\w-]+)(?:;[^,]*?dur=([\d.]+))?[^,]*")
 
 
@@ -59,6 +62,16 @@ class Timing:
         """What the service spent outside the parts it names: routing, checks, the hop."""
         return max(0.0, self.server - self.queue - self.tokenize - self.inference)
 
+    def parts(self, round_trip: float) -> dict[str, float]:
+        """Split a round trip into what the service names, in milliseconds, and the rest."""
+        return {
+            "queue": self.queue,
+            "tokenize": self.tokenize,
+            "inference": self.inference,
+            "other": self.other,
+            NETWORK: max(0.0, round_trip - self.server),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -96,7 +109,7 @@ class Answer:
     @property
     def network(self) -> float | None:
         """What the way there and back took: the round trip less the service's own time."""
-        return max(0.0, self.round_trip - self.timing.server) if self.timing else None
+        return self.timing.parts(self.round_trip)[NETWORK] if self.timing else None
 
 
 class _Lenient(BaseModel):

@@ -137,16 +137,15 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
     if not header:
         return None
     try:
-        return min(max(0.0, float(header)), LONGEST_WAIT_S)
+        seconds = float(header)
     except ValueError:
-        pass
-    try:
-        until = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    seconds = (until - (now or datetime.now(UTC))).total_seconds()
+        try:
+            until = parsedate_to_datetime(header)
+        except ValueError:
+            return None
+        if until.tzinfo is None:
+            until = until.replace(tzinfo=UTC)
+        seconds = (until - (now or datetime.now(UTC))).total_seconds()
     return min(max(0.0, seconds), LONGEST_WAIT_S)
 
 

@@ -14,7 +14,6 @@ from ui.load import LoadRun, Sample, Side
 
 PERCENTILES = (50, 90, 95, 99)
 ROUND_TRIP, SERVER_TIME = BASES = ("Round trip", "Server time")
-PARTS = ("queue", "tokenize", "inference", "other", "network and client")
 
 BUSY = 0.35
 """From so much of a core on, the page's client, which computes one thing at a time, is what its
@@ -92,20 +91,8 @@ def ecdf(taken: Sequence[float]) -> list[tuple[float, float]]:
 
 def parts(samples: Sequence[Sample]) -> dict[str, float]:
     """Average the parts of the answered requests; averages add up, percentiles would not."""
-    rows = [
-        (
-            s.timing.queue,
-            s.timing.tokenize,
-            s.timing.inference,
-            s.timing.other,
-            max(0.0, s.round_trip - s.timing.server),
-        )
-        for s in samples
-        if s.timing and s.round_trip is not None
-    ]
-    if not rows:
-        return {}
-    return dict(zip(PARTS, np.mean(rows, axis=0).tolist(), strict=True))
+    rows = [s.timing.parts(s.round_trip) for s in samples if s.timing and s.round_trip is not None]
+    return {str(part): ms for part, ms in pd.DataFrame(rows).mean().items()}
 
 
 def percent(summaries: Mapping[Backend, Summary]) -> float | None:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from serve_app.api.guard import needs
 from serve_app.api.openapi import INFER_HEADERS, REQUEST_ID, body, errors, header, optional
-from serve_app.api.schemas import Text, Texts
+from serve_app.api.schemas import MAX_TEXTS, Text, Texts
 from serve_app.api.tensors import BINARY, HEADER
 from serve_app.engine.postprocess import Function
 
@@ -39,7 +39,7 @@ class InputTensor(_Open):
     )
     data: Texts | list[tuple[Text]] = Field(
         min_length=1,
-        json_schema_extra={"maxItems": "max_texts"},
+        json_schema_extra={"maxItems": MAX_TEXTS},
         description="The n texts; nested, where the shape is [n, 1]. Absent in a binary body.",
     )
 

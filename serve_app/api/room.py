@@ -19,7 +19,8 @@ class NoRoomError(OSError):
 
 
 class Room:
-    """
+    """Bytes that requests take and give back.
+
     Args:
         limit: bytes.
     """
@@ -28,7 +29,8 @@ class Room:
         self._left = limit
 
     def take(self, size: int) -> None:
-        """
+        """Take so many bytes.
+
         Raises:
             NoRoomError: less is left.
         """
@@ -41,7 +43,8 @@ class Room:
 
 
 class Places:
-    """
+    """How many requests may be at one thing at the same time, and how many of one client.
+
     Args:
         what: takes them, in a few words.
         limit: how many there are.

@@ -15,7 +15,7 @@ import requests
 import yaml
 
 from kuberay.manifests import Manifest, overlays, ray_cpus, render, the
-from serve_app.local_cluster import LocalCluster, free_port, set_environment
+from serve_app.local_cluster import START_S, LocalCluster, free_port, set_environment
 from serve_app.serve_config import hash_of, with_hash
 from tests.manifests.conftest import ACCOUNT, IMAGES
 
@@ -26,7 +26,6 @@ PORTS = {
     "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": "41299",
 }
 """Of the replicas themselves; other tests' clusters have other ranges."""
-START_S = 180.0
 
 
 def serve_config(service: Manifest, port: int) -> dict[str, Any]:

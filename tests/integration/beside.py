@@ -17,10 +17,9 @@ from typing import Any
 import psutil
 import requests
 
-from serve_app.local_cluster import LocalCluster, free_port, set_environment
+from serve_app.local_cluster import START_S, LocalCluster, free_port, set_environment
 from serve_app.serve_config import BASE, LOCAL, ROOT, load
 
-START_S = 180.0
 FIRST, LAST = 31100, 31199
 PORTS = {
     "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(FIRST),

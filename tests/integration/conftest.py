@@ -15,7 +15,7 @@ import ray
 import requests
 from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
-from serve_app.local_cluster import LocalCluster, free_port
+from serve_app.local_cluster import START_S, LocalCluster, free_port
 from serve_app.serve_config import BASE, LOCAL, Config, load
 
 QUICK = {
@@ -104,5 +104,5 @@ def service(prepared: Path, config: Config, sigterm: None) -> Iterator[Service]:
         cpus=cpus,
         logs=False,
     ) as cluster:
-        cluster.wait(180)
+        cluster.wait(START_S)
         yield Service(f"http://127.0.0.1:{port}", cluster, f"http://127.0.0.1:{dashboard_port}")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import altair as alt
 
-from ui.answers import Answer, Backend
+from ui.answers import NETWORK, Answer, Backend
 from ui.charts.palette import records
 from ui.charts.parts import stacked
 from ui.labels import look, plain
@@ -61,13 +61,6 @@ def times(answers: Mapping[Backend, Answer]) -> alt.Chart:
 
 def parts(answer: Answer) -> dict[str, float]:
     """Split a round trip; without the service's own times all of it is the way."""
-    timing = answer.timing
-    if timing is None:
-        return {"network and client": answer.round_trip}
-    return {
-        "queue": timing.queue,
-        "tokenize": timing.tokenize,
-        "inference": timing.inference,
-        "other": timing.other,
-        "network and client": answer.network or 0.0,
-    }
+    if answer.timing is None:
+        return {NETWORK: answer.round_trip}
+    return answer.timing.parts(answer.round_trip)

@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from ui.answers import NAMES
+from ui.answers import NAMES, NETWORK
 
 BACKEND_COLOURS = {NAMES["transformers"]: "#e0702f", NAMES["onnx"]: "#3d7be0"}
 
@@ -14,25 +14,25 @@ PARTS = {
     "tokenize": "#2a9d8f",
     "inference": "#3d7be0",
     "other": "#8b62d9",
-    "network and client": "#8a93a3",
+    NETWORK: "#8a93a3",
 }
 """The parts of a round trip, in the order in which they happen."""
 
 
-def backend_dash(field: str = "backend") -> alt.StrokeDash:
+def backend_dash() -> alt.StrokeDash:
     """Dash the second backend's line, so that the first shows through where they coincide."""
     return alt.StrokeDash(
-        f"{field}:N",
+        "backend:N",
         title=None,
         scale=alt.Scale(domain=list(BACKEND_COLOURS), range=[[1, 0], [6, 3]]),
     )
 
 
-def backend_colour(title: str | None = None, field: str = "backend") -> alt.Color:
+def backend_colour() -> alt.Color:
     """Colour marks by backend, with the legend above the chart."""
     return alt.Color(
-        f"{field}:N",
-        title=title,
+        "backend:N",
+        title=None,
         scale=scale(BACKEND_COLOURS),
         legend=alt.Legend(orient="top", direction="horizontal"),
     )
