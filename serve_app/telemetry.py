@@ -35,8 +35,18 @@ REQUESTS = Metric(
 TEXTS = Metric("sentiment_texts", "Texts answered.", ("backend",))
 BAD_ROWS = Metric("sentiment_stream_bad_rows", "Rows answered with an error.", ("backend",))
 QUEUE = Metric("sentiment_queue_ms", "Time that a request's last text waited.", ("backend",), MS)
-TOKENIZE = Metric("sentiment_tokenize_ms", "Time that its call was tokenized in.", ("backend",), MS)
-INFERENCE = Metric("sentiment_inference_ms", "Time of its batch in the model.", ("backend",), MS)
+TOKENIZE = Metric(
+    "sentiment_tokenize_ms",
+    "Time to tokenize the call with a request's last text.",
+    ("backend",),
+    MS,
+)
+INFERENCE = Metric(
+    "sentiment_inference_ms",
+    "Time in the model of the batch with a request's last text.",
+    ("backend",),
+    MS,
+)
 TRUNCATED = Metric(
     "sentiment_truncated_texts", "Texts cut at the model's maximum length.", ("backend",)
 )

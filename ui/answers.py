@@ -150,7 +150,6 @@ class ModelInfo(_Lenient):
 
 class Limits(_Lenient):
     max_texts: int | None = None
-    max_body_bytes: int | None = None
 
 
 class Info(_Lenient):
@@ -160,7 +159,6 @@ class Info(_Lenient):
     config_hash: str | None = None
     backends: dict[str, BackendInfo | None] = Field(default_factory=dict)
     """Nothing stands for a backend of which no replica answers."""
-    measured: dict[str, Any] | None = None
 
     def backend(self, backend: Backend) -> BackendInfo:
         return self.backends.get(backend) or BackendInfo()
@@ -184,7 +182,6 @@ class Deployment(_Lenient):
 
 class Cluster(_Lenient):
     deployments: dict[str, Deployment] = Field(default_factory=dict)
-    at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
