@@ -100,7 +100,8 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds after which `auto` asks torch in the place of ONNX; after three times"
         " as long without torch a doubtful answer of ONNX stands. As much again for each 64 texts"
-        " of a longer list, and for ONNX of those that wait before it.",
+        " of a longer list, and for ONNX of those that wait before it, but never more than half of"
+        " SENTIMENT_TIMEOUT_S.",
     )
     shadow_share: float = Field(
         default=0.0,
@@ -142,7 +143,8 @@ class Settings(BaseSettings):
     calls_per_replica: int = Field(
         default=16,
         ge=1,
-        description="Calls that one ingress replica keeps in flight for each model replica.",
+        description="Calls that one ingress replica keeps in flight for each model replica: so many"
+        " of short requests, and as many of longer ones.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),

@@ -123,7 +123,7 @@ class RayPods:
             # Pods may have 65,536 files; this machine perhaps not.
             "RAY_SERVE_HAPROXY_MAXCONN": str(connections()),
             **settings,
-            **{variable["name"]: variable["value"] for variable in container["env"]},
+            **{each["name"]: each["value"] for each in container["env"] if "value" in each},
             **operator,
             "RAY_AUTH_MODE": self._cluster["authOptions"]["mode"],
             "RAY_AUTH_TOKEN": self._secrets[self._cluster["authOptions"]["secretName"]],

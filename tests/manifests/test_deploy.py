@@ -164,9 +164,10 @@ def test_running_cluster_and_balancer_get_what_the_operator_would_not_give(
 ) -> None:
     assert run("--part", "scaling") == 0
     (_, (service, made)), (patch, _) = cluster.changes()
+    group = workers(service["spec"])
     assert json.loads(patch[-1]) == [
-        {"op": "replace", "path": "/spec/workerGroupSpecs/0/minReplicas", "value": 2},
-        {"op": "replace", "path": "/spec/workerGroupSpecs/0/maxReplicas", "value": 8},
+        {"op": "replace", "path": f"/spec/workerGroupSpecs/0/{key}", "value": group[key]}
+        for key in ("minReplicas", "maxReplicas")
     ]
     assert made["metadata"]["name"] == "sentiment-serve-svc"
     assert made["metadata"]["annotations"] == balancer(service["spec"])

@@ -17,6 +17,10 @@ BY_THE_OPERATOR = {"Service": {"sentiment-serve-svc"}}
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 PATHS = {"/-/healthz": "serve", "/api/healthz": "agent", "/_stcore/health": "http"}
 """Probe paths, each with the port of the program that has it; rehearsal and images call them."""
+TRACING = {"OTEL_EXPORTER_OTLP_ENDPOINT", "RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH"}
+"""Not ours: the guide sets them beside our settings."""
+READ_AS_FILES = {"redis": "password", "api-keys": "api-keys"}
+"""Of a secret that is mounted the key that is read."""
 
 
 @pytest.fixture(scope="session")
@@ -168,7 +172,7 @@ def test_settings_are_settings(manifests: list[Manifest]) -> None:
         if m["kind"] == "ConfigMap" and m["metadata"]["name"].startswith("settings")
     ]
     known = {f"SENTIMENT_{name.upper()}" for name in Settings.model_fields}
-    assert set(settings["data"]) <= known
+    assert set(settings["data"]) <= known | TRACING
     own = {f"SENTIMENT_UI_{name.upper()}" for name in PageSettings.model_fields}
     variables = {v["name"] for env in everything(manifests, "env") for v in env}
     assert {v for v in variables if v.startswith("SENTIMENT_UI_")} <= own
@@ -179,19 +183,18 @@ def test_secrets_are_made_by_the_guide(manifests: list[Manifest]) -> None:
     wanted: set[tuple[str, str]] = {
         (each["name"], each["key"]) for each in everything(manifests, "secretKeyRef")
     }
-    for volume in everything(manifests, "secret"):
-        wanted.add(
-            (volume["secretName"], {"redis": "password"}.get(volume["secretName"], "api-keys"))
-        )
+    mounted = {volume["secretName"] for volume in everything(manifests, "secret")}
+    wanted |= {(name, key) for name, key in READ_AS_FILES.items() if name in mounted}
     for options in everything(manifests, "authOptions"):
         wanted.add((options["secretName"], "auth_token"))
-    assert len(wanted) == 4
+    assert len(wanted) >= 4
     made = set()
     text = GUIDE.read_text(encoding="utf-8").replace("\\\n", " ")
     for name, rest in re.findall(r"create secret generic (\S+)(.*)", text):
-        for key in re.findall(r"--from-(?:literal|file)=([\w-]+)=", rest):
+        for key in re.findall(r"--from-(?:literal|file)=([\w.-]+)=", rest):
             made.add((name, key))
     assert wanted <= made
+    assert mounted <= {name for name, _ in made}
     assert not [m for m in manifests if m["kind"] == "Secret"]
 
 

@@ -82,7 +82,7 @@ def test_logs_and_uploads_fit_into_tmp(
             continue
         (tmp,) = [each["emptyDir"] for each in pod["volumes"] if each["name"] == "tmp"]
         for container in pod["containers"]:
-            variables = {each["name"]: each["value"] for each in container["env"]}
+            variables = {each["name"]: each.get("value") for each in container["env"]}
             files = 1 + int(variables["RAY_ROTATION_BACKUP_COUNT"])
             logs = processes * files * int(variables["RAY_ROTATION_MAX_BYTES"])
             assert logs + Settings().max_spools_bytes < quantity(tmp["sizeLimit"]), name
