@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import math
+import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -35,6 +37,8 @@ INLINE_CHARACTERS = 2000
 NICENESS, BULK_NICENESS = 12, 19
 """Of the model's threads. The event loops come first, so that refusals and answers wait for no
 batch; then single texts, then long requests, which take what is left."""
+TOKENIZING = 2
+"""Threads for texts of short requests, and as many for those of long ones."""
 BUDGET = Budget()
 INGRESS_TOLD_S = 5.0
 """What an ingress told of its queue is forgotten after so long."""
@@ -69,7 +73,8 @@ class Classifier:
 
     _kind: BackendName
     _backend: Backend
-    # Of short requests, and of long ones: a single text finds a free worker beside any bulk load.
+    # Of short requests, and of long ones: a single text finds a free worker beside any bulk load,
+    # and a free thread to be tokenized in.
     _batchers: tuple[Batcher, Batcher] | None = None
     _certificate: Certificate
     _config: ReplicaConfig
@@ -81,6 +86,7 @@ class Classifier:
         self._telemetry = RayTelemetry()
         self._told: dict[str, tuple[float, float]] = {}
         self._name = serve.get_replica_context().replica_id.unique_id
+        self._tokenizing = _threads(0), _threads(BULK_NICENESS)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Load, certify and switch to the model as configured; called at start and on change."""
@@ -120,7 +126,9 @@ class Classifier:
         if sum(map(len, texts)) <= INLINE_CHARACTERS:
             encoded = _encode(self._backend, texts)
         else:
-            encoded = await asyncio.to_thread(_encode, self._backend, texts)
+            loop = asyncio.get_running_loop()
+            threads = self._tokenizing[call.bulk]
+            encoded = await loop.run_in_executor(threads, _encode, self._backend, texts)
         tokenize = time.perf_counter() - start
         flows = [(call.ingress, flow) for flow in call.flows]
         futures = self._loaded[call.bulk].submit(_like(call.requests, encoded), flows)
@@ -162,7 +170,7 @@ class Classifier:
         return {TEXTS: self._texts + sum(waiting for _, waiting in self._told.values())}
 
     async def check_health(self) -> None:
-        """Run one golden text past the queue: overload is no illness, a stuck model is."""
+        """Run one golden text past all queues: overload is no illness, a stuck model is."""
         stuck = max(batcher.stuck for batcher in self._loaded)
         if stuck > HEALTH_DEADLINE_S:
             raise RuntimeError(f"a batch has been running for {stuck:.0f} s")
@@ -182,6 +190,10 @@ class Classifier:
     def _texts(self) -> int:
         """Texts that wait or are being run."""
         return sum(batcher.texts for batcher in self._batchers or ())
+
+
+def _threads(niceness: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(TOKENIZING, "tokenizing", initializer=os.nice, initargs=(niceness,))
 
 
 def _cpus() -> float:

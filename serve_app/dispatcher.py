@@ -138,6 +138,7 @@ class Dispatcher:
             if request.left:  # given up, or one of its calls failed
                 request.texts = ()  # they count no more, and what the lane still has is small
                 lane.leave()
+            del request  # or an error's frames would have it, and it the error
 
     def require_room(self, texts: int, within: float, characters: int = 0) -> None:
         """Nothing, if a request of so many texts would be let in now.
@@ -201,7 +202,9 @@ class Dispatcher:
                 error = BackendError(str(error) or type(error).__name__)
             for request, _ in items:
                 if not request.future.done():
-                    request.future.set_exception(error)
+                    # Without its frames, which have the request: it would end with the garbage
+                    # collector's next round, texts and all.
+                    request.future.set_exception(error.with_traceback(None))
             return
         self._replicas[reply.replica] = time.monotonic()
         row = 0

@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,14 @@ from pydantic import ValidationError
 
 from serve_app import classifier
 from serve_app.autoscaling import TEXTS
-from serve_app.classifier import Classifier, ReplicaConfig, _reply, _tell, _warn_of_threads
+from serve_app.classifier import (
+    Classifier,
+    ReplicaConfig,
+    _reply,
+    _tell,
+    _threads,
+    _warn_of_threads,
+)
 from serve_app.engine.backend import Encoded
 from serve_app.engine.batcher import Batcher, ClosedError, Scored
 from serve_app.engine.postprocess import Logits
@@ -142,29 +150,95 @@ def test_the_log_names_the_requests_whose_texts_failed(caplog: pytest.LogCapture
     assert "secret" not in caplog.text
 
 
+@contextmanager
+def tokenized_by(encode: Callable[[Sequence[str]], list[Encoded]]) -> Iterator[SimpleNamespace]:
+    """A replica with this tokenizer, as far as `infer` and `check_health` look."""
+    batcher = Batcher(good, 1, ReplicaConfig().budget)
+    try:
+        yield SimpleNamespace(
+            _told={},
+            _name="a",
+            _backend=SimpleNamespace(name="onnx", encode=encode, logits=good),
+            _loaded=(batcher, batcher),
+            _tokenizing=(_threads(0), _threads(0)),
+            _telemetry=Notes(),
+            _artifacts=SimpleNamespace(
+                manifest=SimpleNamespace(labels=["bad", "good"]),
+                golden=SimpleNamespace(texts=["golden"]),
+            ),
+        )
+    finally:
+        batcher.close()
+
+
+async def test_long_requests_keep_no_short_one_from_being_tokenized() -> None:
+    may_encode = threading.Event()
+
+    def encode(texts: Sequence[str]) -> list[Encoded]:
+        if texts[0].startswith("bulk"):
+            may_encode.wait(60)
+        return [TEXT for _ in texts]
+
+    def call(text: str, bulk: bool) -> Call:
+        texts = [[text * classifier.INLINE_CHARACTERS]]
+        return Call(texts, "i", 0.0, (1,), (), ("x",), bulk=bulk)
+
+    with tokenized_by(encode) as parts:
+        infer = Classifier.infer
+        long = [
+            asyncio.create_task(infer(parts, call("bulk", bulk=True)))  # type: ignore[arg-type]
+            for _ in range(32)
+        ]
+        try:
+            await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                reply = await infer(parts, call("short", bulk=False))  # type: ignore[arg-type]
+            assert not reply.errors
+            assert not any(task.done() for task in long)
+        finally:
+            may_encode.set()
+            await asyncio.gather(*long)
+
+
+async def test_a_replica_that_tokenizes_is_well() -> None:
+    """It had to wait for the texts of clients, and after three times Ray ends the replica."""
+    may_encode = threading.Event()
+
+    def encode(texts: Sequence[str]) -> list[Encoded]:
+        if texts != ["golden"]:
+            may_encode.wait(60)
+        return [TEXT for _ in texts]
+
+    with tokenized_by(encode) as parts:
+        text = "a" * (classifier.INLINE_CHARACTERS + 1)
+        calls = [
+            asyncio.create_task(
+                Classifier.infer(parts, Call([[text]], "i", 0.0, (1,), (), ("x",)))  # type: ignore[arg-type]
+            )
+            for _ in range(64)
+        ]
+        try:
+            await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                await Classifier.check_health(parts)  # type: ignore[arg-type]
+            assert not any(task.done() for task in calls)
+        finally:
+            may_encode.set()
+            await asyncio.gather(*calls)
+
+
 async def test_a_text_that_cannot_be_tokenized_fails_alone() -> None:
     def encode(texts: Sequence[str]) -> list[Encoded]:
         if "odd" in texts:
             raise ValueError("no token for it")
         return [TEXT for _ in texts]
 
-    batcher = Batcher(good, 1, ReplicaConfig().budget)
-    parts = SimpleNamespace(
-        _told={},
-        _name="a",
-        _backend=SimpleNamespace(name="onnx", encode=encode),
-        _loaded=(batcher, batcher),
-        _telemetry=Notes(),
-        _artifacts=SimpleNamespace(manifest=SimpleNamespace(labels=["bad", "good"])),
-    )
-    try:
+    with tokenized_by(encode) as parts:
         for fine in ("fine", "fine" * classifier.INLINE_CHARACTERS):
             call = Call([[fine], ["odd", fine], ["odd"]], "i", 0.0, (1, 2, 3), (), ("x", "y", "z"))
             reply = await Classifier.infer(parts, call)  # type: ignore[arg-type]
             assert reply.errors == dict.fromkeys((1, 3), "no token for it")
             assert np.isfinite(reply.logits).all(axis=1).tolist() == [True, False, True, False]
-    finally:
-        batcher.close()
 
 
 async def test_a_change_of_the_configuration_applies_in_place(

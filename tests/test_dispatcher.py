@@ -1,9 +1,11 @@
 """The dispatcher against a replica that answers [length of the text] when it is let."""
 
 import asyncio
+import gc
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import SimpleNamespace
 
 import numpy as np
@@ -385,6 +387,30 @@ async def test_a_dead_backend_fails_its_requests_and_the_next_is_served() -> Non
         await it.infer(["x"] * 20, 10)
     replica.fault = None
     assert rows(await it.infer(["x"], 10)) == [1]
+
+
+class Text(str):
+    """One that can be referred to weakly."""
+
+
+async def test_what_failed_is_gone_without_the_garbage_collector() -> None:
+    """It runs seldom: of hundreds of failed requests the texts would still be there."""
+    replica = Replica()
+    replica.fault = BackendError("gone")
+    text = Text("a")
+    left = weakref.ref(text)
+    gc.collect()
+    gc.disable()
+    try:
+        with suppress(BackendError):
+            await dispatcher(replica).infer([text], 10)
+        replica.calls.clear()
+        replica.fault = None
+        del text
+        await settle()
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 async def test_one_failed_text_is_told_by_its_index() -> None:

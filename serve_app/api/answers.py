@@ -23,6 +23,7 @@ from serve_app.api.errors import (
     not_ready,
 )
 from serve_app.api.gateway import Gateway
+from serve_app.api.limits import Verdict
 from serve_app.dispatcher import BackendError, OverloadedError
 from serve_app.request import REQUEST_ID, Answers
 from serve_app.telemetry import INFERENCE, QUEUE, REFUSED, REQUESTS, TEXTS, TOKENIZE, TRUNCATED
@@ -83,10 +84,11 @@ async def respond(
         kind = client.kind
         # At overload most are refused: they should cost neither a parsed body nor the quota.
         _require_room(gateway, backend)
+        # A quota that is counted slowly must not let more in than the place that counts them.
         with gateway.arriving.one(client):
             asked = await read(request)
-        drawn = await gateway.quota.draw(client, len(asked.texts))
-        answers = await answer(gateway, backend, asked, client)
+            drawn = await _draw(gateway, client, len(asked.texts))
+        answers = await answer(gateway, backend, asked, client, drawn)
         rendered = render(asked, answers)
     except asyncio.CancelledError:
         count(gateway, route, backend, HUNG_UP, kind)
@@ -99,7 +101,7 @@ async def respond(
     count(gateway, route, backend, ANSWERED, kind)
     observe(gateway, backend, answers)
     gateway.shadow.follow(asked.texts, answers)
-    said = {**headers(gateway, answers, start), **drawn, **rendered.headers}
+    said = {**headers(gateway, answers, start), **drawn.headers, **rendered.headers}
     return Response(
         rendered.content,
         headers={**said, **_room(gateway, backend)},
@@ -134,21 +136,36 @@ def observe(gateway: Gateway, backend: str, answers: Answers, *, queued: bool = 
         note(TRUNCATED, answers.truncated, backend=backend)
 
 
-async def answer(gateway: Gateway, backend: str, asked: Asked, client: Client) -> Answers:
+async def _draw(gateway: Gateway, client: Client, texts: int) -> Verdict:
+    """Draw texts from the client's quota, within the time that an answer may take.
+
+    Raises:
+        ProblemError: 504 it was not counted in time; what `Quota.draw` says.
+    """
+    try:
+        async with asyncio.timeout(gateway.settings.timeout_s):
+            return await gateway.quota.draw(client, texts)
+    except TimeoutError:
+        detail = f"The quota was not counted within {gateway.settings.timeout_s:g} s."
+        raise ProblemError(TIMED_OUT, detail) from None
+
+
+async def answer(
+    gateway: Gateway, backend: str, asked: Asked, client: Client, drawn: Verdict
+) -> Answers:
     """Have texts answered that were drawn from the client's quota.
 
     Raises:
         ProblemError: 500 the model failed on one, 503 overloaded or not ready, 504 timed out; the
             quota has them back then.
     """
-    drawn_at = time.monotonic()
     try:
         answers = await infer(gateway, backend, asked.texts)
         for index, message in answers.errors.items():
             raise ProblemError(MODEL_FAILED, f"{message}.", field=f"{asked.field}[{index}]")
         return answers
     except Exception:  # who hangs up pays: what was worked on by then is not known
-        await gateway.quota.give_back(client, len(asked.texts), drawn_at)
+        await gateway.quota.give_back(client, len(asked.texts), drawn)
         raise
 
 

@@ -42,11 +42,13 @@ class Verdict:
     Attributes:
         headers: `RateLimit` and `RateLimit-Policy`; none where nothing is counted.
         retry_after: where they are not let in, seconds after which they are.
+        counted_at: `time.monotonic()` of the count; None where nothing was counted.
     """
 
     granted: bool
     headers: dict[str, str] = field(default_factory=dict)
     retry_after: int = 0
+    counted_at: float | None = None
 
 
 class Quota:
@@ -60,7 +62,6 @@ class Quota:
         self._closed = settings.quota_redis_away == "closed"
         self._fault = ""
         self._ask_at = 0.0
-        self._away_since = self._back_since = 0.0
         self._look = Shared(self._read, 0)  # `/ready` is open to everybody
         if settings.quota is None:
             return
@@ -87,8 +88,8 @@ class Quota:
         """Texts that can be drawn at once; None if there is no quota."""
         return None if self._limit is None else self._limit.amount
 
-    async def draw(self, client: Client, texts: int) -> dict[str, str]:
-        """Draw texts from a client's quota; the headers of the answer.
+    async def draw(self, client: Client, texts: int) -> Verdict:
+        """Draw texts from a client's quota.
 
         Raises:
             ProblemError: 429 with the time to wait, 422 where no wait would help, 503 where
@@ -96,10 +97,10 @@ class Quota:
         """
         verdict = await self.take(client, texts)
         if verdict.granted:
-            return verdict.headers
+            return verdict
         raise self._exceeded(verdict, texts)
 
-    async def draw_patiently(self, client: Client, texts: int, patience: float) -> None:
+    async def draw_patiently(self, client: Client, texts: int, patience: float) -> Verdict:
         """Draw texts once the quota lets them in.
 
         Raises:
@@ -110,6 +111,7 @@ class Quota:
             if time.monotonic() + verdict.retry_after > deadline:
                 raise self._exceeded(verdict, texts)
             await asyncio.sleep(verdict.retry_after)
+        return verdict
 
     async def take(self, client: Client, texts: int) -> Verdict:
         """Draw texts from a client's quota if it has so many left; else draw nothing.
@@ -127,19 +129,22 @@ class Quota:
                 headers={"RateLimit-Policy": self._policy},
             )
         limit = self._limit
-        return await self._ask(lambda: self._count(limit, client, texts)) or self._uncounted()
+        granted = await self._ask(lambda: self._limiter.hit(limit, client.id, cost=texts))
+        if granted is None:
+            return self._uncounted()
+        now = time.monotonic()
+        key = limit.key_for(client.id)
+        counts = await self._ask(lambda: self._storage.get_sliding_window(key, self._length))
+        if counts is None:  # Redis has gone since; what it has counted stands
+            return Verdict(granted, retry_after=0 if granted else 1, counted_at=now)
+        return self._told(limit, granted, texts, counts, now)
 
-    async def give_back(self, client: Client, texts: int, drawn_at: float) -> None:
-        """Undo a draw whose texts were not answered, if it was counted and in the current window.
-
-        Args:
-            drawn_at: `time.monotonic()` of the draw.
-        """
-        if self._limit is None or not texts:
+    async def give_back(self, client: Client, texts: int, drawn: Verdict) -> None:
+        """Undo a draw, or a part of it, whose texts were not answered, if it was counted and in the
+        current window."""
+        if self._limit is None or drawn.counted_at is None or not texts:
             return
-        if self._away_since <= drawn_at and (self._fault or drawn_at <= self._back_since):
-            return  # let in uncounted
-        limit = self._limit
+        limit, counted_at = self._limit, drawn.counted_at
 
         async def undo() -> None:
             asked = time.monotonic()
@@ -148,7 +153,7 @@ class Quota:
             )
             # A window's count is kept for another one, see `_count`.
             begun = asked + now_expires - 2 * self._length - MARGIN_S
-            if now and begun <= drawn_at:
+            if now and begun <= counted_at:
                 await self._limiter.hit(limit, client.id, cost=-min(texts, now))
 
         await self._ask(undo)
@@ -189,11 +194,16 @@ class Quota:
     def _is_away(self) -> bool:
         return bool(self._fault) and time.monotonic() < self._ask_at
 
-    async def _count(self, limit: RateLimitItem, client: Client, texts: int) -> Verdict:
-        granted = await self._limiter.hit(limit, client.id, cost=texts)
-        before, before_left, now, now_expires = await self._storage.get_sliding_window(
-            limit.key_for(client.id), self._length
-        )
+    def _told(
+        self,
+        limit: RateLimitItem,
+        granted: bool,
+        texts: int,
+        counts: tuple[int, float, int, float],
+        counted_at: float,
+    ) -> Verdict:
+        """The verdict on so many texts, with what the storage says of the client's windows."""
+        before, before_left, now, now_expires = counts
         # The library keeps a window's count for one more window, in which it is the previous one.
         window = Window(
             limit.amount,
@@ -209,7 +219,7 @@ class Quota:
             "RateLimit": f'"{POLICY}";r={remaining}{more}',
             "RateLimit-Policy": self._policy,
         }
-        return Verdict(granted, headers, 0 if granted else window.wait(texts))
+        return Verdict(granted, headers, 0 if granted else window.wait(texts), counted_at)
 
     def _exceeded(self, verdict: Verdict, texts: int) -> ProblemError:
         assert self._limit is not None
@@ -239,13 +249,11 @@ class Quota:
             choice = "refused" if self._closed else "let in uncounted"
             self._fault = f"Redis does not count the quotas; texts are {choice}."
             logger.error("%s (%s)", self._fault, str(error) or type(error).__name__)
-            self._away_since = time.monotonic()
         self._ask_at = time.monotonic() + AWAY_S
 
     def _back(self) -> None:
         if self._fault:
             self._fault = ""
-            self._back_since = time.monotonic()
             logger.warning("Redis counts the quotas again")
 
 

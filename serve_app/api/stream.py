@@ -37,6 +37,7 @@ from serve_app.api.errors import (
     kind_of,
 )
 from serve_app.api.gateway import Gateway
+from serve_app.api.limits import Verdict
 from serve_app.api.openapi import STREAM_HEADERS, problems, query, stream_body
 from serve_app.api.rows import CsvRows, NdjsonRows, Row
 from serve_app.api.schemas import each_once
@@ -143,14 +144,14 @@ def _not_kept(error: OSError) -> str:
 
 
 class _Piece(NamedTuple):
-    """Answered rows, and what they took from the quota, and when."""
+    """Answered rows, and what they took from the quota."""
 
     lines: bytes
     rows: int
     errors: int
     truncated: int
     texts: int
-    drawn_at: float
+    drawn: Verdict
 
 
 class _Stream(Response):
@@ -261,7 +262,7 @@ class _Stream(Response):
                     )
                     self._answered_at = time.monotonic()
         except ProblemError as error:
-            problem = error
+            problem = error.with_traceback(None)  # whose frames have this one, and all that it had
         except SpoolFullError:
             limit = self._gateway.settings.max_spool_bytes
             problem = ProblemError(
@@ -333,7 +334,7 @@ class _Stream(Response):
             task.cancel()
         for unsent in await asyncio.gather(*pieces, return_exceptions=True):
             if isinstance(unsent, _Piece):
-                await self._give_back(unsent.texts, unsent.drawn_at)
+                await self._give_back(unsent.texts, unsent.drawn)
 
     async def _pieces(self, spool: Spool, under_way: Sized) -> AsyncIterator[list[Row]]:
         """Rows in pieces: full ones while the upload runs ahead, else what has arrived.
@@ -376,17 +377,17 @@ class _Stream(Response):
         texts = [row.text for row in rows if row.text is not None]
         lines: list[dict[str, Any]] = []
         async with self._drawing:  # one after the other: patience begins when it is its turn
-            await self._gateway.quota.draw_patiently(self._client, len(texts), PATIENCE_S)
-        drawn, drawn_at = len(texts), time.monotonic()
+            drawn = await self._gateway.quota.draw_patiently(self._client, len(texts), PATIENCE_S)
+        taken = len(texts)
         try:
             answers = await self._try(texts) if texts else None
         except (ProblemError, asyncio.CancelledError):
-            await self._give_back(drawn, drawn_at)
+            await self._give_back(taken, drawn)
             raise
         if answers is not None:
             if answers.errors:
-                drawn -= len(answers.errors)
-                await self._give_back(len(answers.errors), drawn_at)
+                taken -= len(answers.errors)
+                await self._give_back(len(answers.errors), drawn)
             observe(self._gateway, self._backend, answers, queued=False)
             scores = apply(answers.logits, self._function)
             best = scores.argmax(axis=1).tolist()
@@ -407,13 +408,13 @@ class _Stream(Response):
             self._gateway.telemetry.note(BAD_ROWS, errors, backend=self._backend)
         body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
         truncated = 0 if answers is None else answers.truncated
-        return _Piece(body, len(lines), errors, truncated, drawn, drawn_at)
+        return _Piece(body, len(lines), errors, truncated, taken, drawn)
 
-    async def _give_back(self, texts: int, drawn_at: float) -> None:
+    async def _give_back(self, texts: int, drawn: Verdict) -> None:
         """Undo a draw; whose stream was cancelled, however it was, pays for what the model had."""
         if self._writing.cancelling():
             return
-        await self._gateway.quota.give_back(self._client, texts, drawn_at)
+        await self._gateway.quota.give_back(self._client, texts, drawn)
 
     async def _try(self, texts: list[str]) -> Answers:
         """Have a piece answered, waiting while the model is overloaded, slow or away.

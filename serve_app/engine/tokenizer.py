@@ -55,21 +55,26 @@ class Tokenizer:
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """One result a text, in order, none padded."""
-        encodings = self._tokenizer.encode_batch([text[: self._ample] for text in texts])
-        return [
-            Encoded(encoding.ids, bool(encoding.overflowing))
-            if len(text) <= self._ample or _settled(encoding)
-            else self._encode_long(text)
-            for text, encoding in zip(texts, encodings, strict=True)
-        ]
+        return [self._encode(text) for text in texts]
+
+    def _encode(self, text: str) -> Encoded:
+        encoding = self._one(text[: self._ample])
+        if len(text) <= self._ample or _settled(encoding):
+            return Encoded(encoding.ids, bool(encoding.overflowing))
+        return self._encode_long(text)
+
+    def _one(self, text: str) -> Encoding:
+        # A batch of one: `encode` holds the interpreter's lock while it works, and of two texts or
+        # more a batch waits for threads that all of the process share, behind whatever they have.
+        (encoding,) = self._tokenizer.encode_batch([text])
+        return encoding
 
     def _encode_long(self, text: str) -> Encoded:
         """A text of whose first `_ample` characters the tokens did not tell."""
         size = self._ample
         while True:
             size *= 8
-            # A batch, though of one: `encode` holds the interpreter's lock while it works.
-            (encoding,) = self._tokenizer.encode_batch([text[:size]])
+            encoding = self._one(text[:size])
             far = size >= FARTHEST * self._ample and size < len(text)
             if far or size >= len(text) or _settled(encoding):
                 return Encoded(encoding.ids, far or bool(encoding.overflowing))

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,10 +13,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from redis.exceptions import RedisError
 
 from serve_app.api.client import Client
 from serve_app.api.errors import ProblemError
-from serve_app.api.limits import Quota
+from serve_app.api.limits import Quota, Verdict
+from serve_app.api.room import Places
 from serve_app.api.window import Window
 from serve_app.settings import Settings, SettingsError
 from tests.api.asking import client
@@ -60,14 +64,14 @@ def rate(headers: dict[str, str] | httpx.Headers) -> tuple[int, int | None]:
 async def test_texts_are_counted_for_each_client() -> None:
     it = quota("10/minute")
     with clock():
-        headers = await it.draw(A, 4)
+        headers = (await it.draw(A, 4)).headers
         assert headers["RateLimit-Policy"] == '"texts";q=10;w=60;qu="texts"'
         assert rate(headers)[0] == 6
-        assert rate(await it.draw(A, 6))[0] == 0
+        assert rate((await it.draw(A, 6)).headers)[0] == 0
         with pytest.raises(ProblemError) as refused:
             await it.draw(A, 1)
         assert refused.value.kind.status == 429
-        assert rate(await it.draw(B, 10))[0] == 0
+        assert rate((await it.draw(B, 10)).headers)[0] == 0
 
 
 async def test_what_is_refused_draws_nothing() -> None:
@@ -228,18 +232,85 @@ async def test_texts_that_were_not_answered_are_given_back() -> None:
 
 async def test_no_more_is_given_back_than_the_window_has() -> None:
     counted = quota("10/hour")
-    await counted.give_back(A, 5, time.monotonic())
+    await counted.give_back(A, 5, Verdict(True, counted_at=time.monotonic()))
     assert (await counted.take(A, 10)).granted
     assert not (await counted.take(A, 1)).granted
 
 
 async def test_what_was_drawn_from_an_earlier_window_is_not_given_to_this_one() -> None:
     counted = quota("10/hour")
-    assert (await counted.take(A, 10)).granted
-    await counted.give_back(A, 10, time.monotonic() - 3601)
+    drawn = await counted.take(A, 10)
+    await counted.give_back(A, 10, replace(drawn, counted_at=time.monotonic() - 3601))
     assert not (await counted.take(A, 1)).granted
-    await counted.give_back(A, 10, time.monotonic())
+    await counted.give_back(A, 10, drawn)
     assert (await counted.take(A, 10)).granted
+
+
+class Slow(MemoryStorage):
+    """In the place of Redis: a count takes until the test lets it, and the window can be away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_count = asyncio.Event()
+        self.away = False
+
+    async def acquire_sliding_window_entry(self, *args: Any, **more: Any) -> bool:
+        await self.may_count.wait()
+        return await super().acquire_sliding_window_entry(*args, **more)
+
+    async def get_sliding_window(self, *args: Any, **more: Any) -> tuple[int, float, int, float]:
+        if self.away:
+            raise RedisError("away")
+        return await super().get_sliding_window(*args, **more)
+
+    def serve(self, it: Quota) -> None:
+        it._storage = self
+        it._limiter = SlidingWindowCounterRateLimiter(self)
+
+
+async def test_a_slow_redis_lets_no_more_requests_wait_than_there_are_places() -> None:
+    world = World(quota="1000/hour", quota_redis="redis://127.0.0.1:1")
+    storage = Slow()
+    storage.serve(world.gateway.quota)
+    world.gateway.arriving = Places("bodies on their way", 20, 20)
+    async with client(world.app) as http:
+        body = {"input": "a"}
+        asked = [asyncio.create_task(http.post("/onnx/infer", json=body)) for _ in range(30)]
+        await world.until(lambda: sum(task.done() for task in asked) == 10)
+        refused = [task.result() for task in asked if task.done()]
+        storage.may_count.set()
+        statuses = [(await task).status_code for task in asked]
+    assert {(answer.status_code, answer.headers["Retry-After"]) for answer in refused} == {
+        (503, "1")
+    }
+    assert statuses.count(200) == 20
+
+
+async def test_a_quota_that_is_not_counted_in_time_ends_the_request() -> None:
+    world = World(quota="1000/hour", quota_redis="redis://127.0.0.1:1", timeout_s=0.05)
+    Slow().serve(world.gateway.quota)
+    async with client(world.app) as http:
+        answer = await http.post("/onnx/infer", json={"input": "a"})
+    assert answer.status_code == 504
+    assert "The quota was not counted within 0.05 s" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("choice", ["open", "closed"])
+async def test_what_redis_counted_before_it_went_stands(choice: str) -> None:
+    it = quota("10/hour", quota_redis="redis://127.0.0.1:1", quota_redis_away=choice)
+    storage = Slow()
+    storage.serve(it)
+    storage.may_count.set()
+    storage.away = True
+    counted = await it.take(A, 10)
+    assert (counted.granted, counted.headers) == (True, {})
+    it._ask_at = 0.0
+    refused = await it.take(A, 1)
+    assert (refused.granted, refused.retry_after) == (False, 1)
+    storage.away, it._ask_at = False, 0.0
+    await it.give_back(A, 4, counted)
+    assert not (await it.take(A, 5)).granted
+    assert (await it.take(A, 4)).granted
 
 
 async def test_a_stream_draws_as_it_goes() -> None:
@@ -322,8 +393,9 @@ async def test_replicas_count_together_in_redis(redis: RedisServer) -> None:
 @pytest.mark.system
 async def test_redis_has_back_what_was_not_answered(redis: RedisServer) -> None:
     it = quota("10/hour", quota_redis=redis.url)
-    assert (await it.take(A, 10)).granted
-    await it.give_back(A, 4, time.monotonic())
+    drawn = await it.take(A, 10)
+    assert drawn.granted
+    await it.give_back(A, 4, drawn)
     assert not (await it.take(A, 5)).granted
     assert (await it.take(A, 4)).granted
 
@@ -336,14 +408,14 @@ async def test_what_redis_did_not_count_is_not_given_back(
     monkeypatch.setattr("serve_app.api.limits.AWAY_S", 0.0)
     it = quota("10/hour", quota_redis=redis.url)
     redis.kill()
-    assert (await it.take(A, 5)).granted, "uncounted"
-    uncounted_at = time.monotonic()
+    uncounted = await it.take(A, 5)
+    assert uncounted.granted
     redis.start()
-    assert (await it.take(A, 10)).granted
-    counted_at = time.monotonic()
-    await it.give_back(A, 5, uncounted_at)
+    counted = await it.take(A, 10)
+    assert counted.granted
+    await it.give_back(A, 5, uncounted)
     assert not (await it.take(A, 1)).granted
-    await it.give_back(A, 5, counted_at)
+    await it.give_back(A, 5, counted)
     assert (await it.take(A, 5)).granted
 
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import errno
+import gc
 import json
 import re
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.answers import infer
 from serve_app.api.client import ANONYMOUS
+from serve_app.api.errors import QUOTA, ProblemError
 from serve_app.api.gateway import Gateway
 from serve_app.api.keys import Records, write
 from serve_app.api.spool import SilentError
@@ -289,6 +292,37 @@ async def test_one_piece_at_a_time_waits_for_the_quota(monkeypatch: pytest.Monke
     assert (await talk.rest())[-1]["summary"]["rows"] == 500
     assert most == 1
     await talk.task
+
+
+async def test_what_ended_a_stream_is_gone_without_the_garbage_collector(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It runs seldom, and the error's frames have all that the stream had."""
+    world = World(quota="1000/hour")
+    left: list[weakref.ref[ProblemError]] = []
+
+    def refused() -> ProblemError:
+        error = ProblemError(QUOTA, "none is left")
+        left.append(weakref.ref(error))
+        return error
+
+    async def draw(*_: object) -> None:
+        raise refused()
+
+    monkeypatch.setattr(world.gateway.quota, "draw_patiently", draw)
+    gc.collect()
+    gc.disable()
+    try:
+        talk = Conversation(world.app)
+        talk.send(rows(*["text"] * 50), more=False)
+        await talk.message()
+        assert (await talk.rest())[-1]["error"]["status"] == 429
+        await talk.task
+        await asyncio.sleep(0)
+        assert left
+        assert [error() for error in left] == [None] * len(left)
+    finally:
+        gc.enable()
 
 
 async def test_long_rows_travel_in_pieces_no_larger_than_a_request(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Encoding, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from tokenizers import Tokenizer as FastTokenizer
-from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from serve_app.engine.backend import Encoded
 from serve_app.engine.tokenizer import AMPLE, Tokenizer
@@ -143,3 +143,20 @@ def test_where_the_end_is_kept_it_is_the_texts_end(prepared: Path, tmp_path: Pat
     (long,) = tokenizer.encode(["dull " * 1000 + "but lovely"])
     (short,) = tokenizer.encode(["but lovely"])
     assert long.ids[-3:] == short.ids[-3:]
+
+
+def test_texts_are_tokenized_one_by_one_on_the_caller_s_thread(folder: Path) -> None:
+    """Several at once would wait for threads of the whole process, whatever these have to do."""
+    it = Tokenizer(folder, LENGTH, pad_id=0)
+    sizes: list[int] = []
+    fast = it._tokenizer
+
+    class Noted:
+        @staticmethod
+        def encode_batch(texts: list[str]) -> list[Encoding]:
+            sizes.append(len(texts))
+            return fast.encode_batch(texts)
+
+    it._tokenizer = Noted  # type: ignore[assignment]
+    assert it.encode(CORPUS[:4]) == [it.encode([text])[0] for text in CORPUS[:4]]
+    assert set(sizes) == {1}
