@@ -190,4 +190,6 @@ def max_length(model: Any, tokenizer: Any) -> int:
 def write(classifier: Classifier, folder: Path) -> None:
     """Write the model in float32 safetensors with its tokenizer, as transformers reads them."""
     classifier.model.save_pretrained(folder, safe_serialization=True)
+    # Nothing here chats, and a template's name may be any path (CVE-2026-9856).
+    classifier.tokenizer.chat_template = None
     classifier.tokenizer.save_pretrained(folder)

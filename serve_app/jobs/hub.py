@@ -26,7 +26,7 @@ from huggingface_hub.errors import (
 
 from serve_app.engine.artifacts import sha256
 from serve_app.jobs.errors import HubUnreachable, PrepareError, out_of_space
-from serve_app.jobs.source import CONFIG, needed, read_json, refuse_other_tasks, shards
+from serve_app.jobs.source import CONFIG, needed, read_json, refuse_by_config, shards
 
 TIMEOUT = 10.0
 PAUSES = (0.5, 1.0, 2.0, 4.0)
@@ -64,7 +64,7 @@ class HubSource:
         names = needed(self.files, self.model_id)
         with _explained(self.model_id, self.revision):
             config = self._download(CONFIG)
-            refuse_other_tasks(read_json(config, self.model_id), self.model_id)
+            refuse_by_config(read_json(config, self.model_id), self.model_id)
             for name in names:
                 path = self._download(name)
                 if name.endswith(".index.json"):

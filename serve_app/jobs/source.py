@@ -7,7 +7,7 @@ early.
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +34,7 @@ TOKENIZER = (
     "spiece.model",
     "bpe.codes",
 )
+ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -135,7 +136,7 @@ def identify_folder(folder: Path) -> LocalSource:
     """
     try:
         names = needed((path.name for path in folder.iterdir() if path.is_file()), str(folder))
-        refuse_other_tasks(read_json(folder / CONFIG, str(folder)), str(folder))
+        refuse_by_config(read_json(folder / CONFIG, str(folder)), str(folder))
         for index in [name for name in names if name.endswith(".index.json")]:
             names += shards(folder / index, str(folder))
         digest = hashlib.sha256()
@@ -205,12 +206,24 @@ def read_json(path: Path, where: str) -> dict[str, Any]:
     return found
 
 
-def refuse_other_tasks(config: dict[str, Any], where: str) -> None:
-    """Refuse, by its config alone, a model that classifies no sequences.
+def refuse_by_config(config: dict[str, Any], where: str) -> None:
+    """Refuse, by its config alone, a model that classifies no sequences or brings code to run.
+
+    In transformers before 5 a config can have code fetched from a hub and run, whatever the caller
+    says of trust: by `trust_remote_code` of its own (CVE-2026-5241), and by an attention that is a
+    repository's (CVE-2026-4372).
 
     Raises:
-        PrepareError: the config names another task.
+        PrepareError: the config names another task, or code.
     """
+    for name, value in _entries(config):
+        trusts = name == "trust_remote_code" and value
+        fetches = name in ATTENTION and isinstance(value, str) and "/" in value
+        if trusts or fetches:
+            raise PrepareError(
+                f"{where} needs code of its own to run, which is not done here: `{name}` in its"
+                f" {CONFIG}"
+            )
     named = config.get("architectures") or []
     named = [named] if isinstance(named, str) else named
     if named and not any(str(name).endswith("ForSequenceClassification") for name in named):
@@ -218,6 +231,19 @@ def refuse_other_tasks(config: dict[str, Any], where: str) -> None:
             f"{where} holds a {named[0]}, not a sequence classifier; expected a"
             " …ForSequenceClassification"
         )
+
+
+def _entries(value: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """Whatever is in a JSON value, at any depth, by the key it stands under."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            # What an attention's own keys are told is the attention's.
+            yield from _entries(inner, name if name in ATTENTION else key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _entries(inner, name)
+    else:
+        yield name, value
 
 
 def _licence(card: Path) -> str | None:

@@ -200,3 +200,17 @@ def test_a_tokenizer_runs_no_code_whoever_says_yes(
     with pytest.raises(PrepareError):
         load(folder, "model")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_template_s_name_writes_no_file_elsewhere(tmp_path: Path) -> None:
+    """CVE-2026-9856; a classifier needs none."""
+    folder = tiny.make(tmp_path / "chats")
+    path = folder / "tokenizer_config.json"
+    named = [{"name": name, "template": "{{ x }}"} for name in ("default", "../../../harm")]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": named}))
+    output = tmp_path / "a" / "b"
+    output.mkdir(parents=True)
+
+    write(load(folder, "chats"), output)
+
+    assert not list(tmp_path.rglob("*.jinja"))

@@ -99,6 +99,31 @@ def test_another_task_is_refused_by_its_config(folder: Path) -> None:
         identify(str(folder), None)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"trust_remote_code": True},
+        {"keypoint_detector_config": {"trust_remote_code": True}},
+        {"_attn_implementation_internal": "somebody/attention"},
+        {"attn_implementation": {"": "sdpa", "text_config": "somebody/attention@main:fast"}},
+        {"parts": [{"_attn_implementation": "somebody/attention"}]},
+    ],
+)
+def test_a_config_that_brings_code_is_refused(more: dict[str, object], folder: Path) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+
+    with pytest.raises(PrepareError, match="needs code of its own to run"):
+        identify(str(folder), None)
+
+
+def test_a_config_may_name_an_attention_that_is_there(folder: Path) -> None:
+    path = folder / "config.json"
+    more = {"_attn_implementation": "sdpa", "trust_remote_code": False}
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+    assert identify(str(folder), None)
+
+
 def test_an_index_may_name_files_of_its_folder_only(tmp_path: Path) -> None:
     index = tmp_path / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"a": "one", "b": "two", "c": "one"}}))
