@@ -8,6 +8,8 @@ ARG PYTHON=pinned
 # The tag's index of all platforms, so amd64 and arm64 alike; the digest is what counts. It stands here
 # and not in the argument, where Dependabot would not see it.
 FROM docker.io/library/python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b AS pinned
+# They bring old copies of themselves and of others, which scanners find; `venv` has its own.
+RUN pip uninstall --yes setuptools wheel
 
 # checkov:skip=CKV_DOCKER_7: the base is pinned by digest, above
 # hadolint ignore=DL3006
