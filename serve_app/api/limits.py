@@ -151,7 +151,7 @@ class Quota:
             _, _, now, now_expires = await self._storage.get_sliding_window(
                 limit.key_for(client.id), self._length
             )
-            # A window's count is kept for another one, see `_count`.
+            # A window's count is kept for another one, see `_told`.
             begun = asked + now_expires - 2 * self._length - MARGIN_S
             if now and begun <= counted_at:
                 await self._limiter.hit(limit, client.id, cost=-min(texts, now))
