@@ -87,7 +87,8 @@ async def respond(
         # A quota that is counted slowly must not let more in than the place that counts them.
         with gateway.arriving.one(client):
             asked = await read(request)
-            drawn = await _draw(gateway, client, len(asked.texts))
+            within = gateway.settings.timeout_s
+            drawn = await gateway.quota.draw(client, len(asked.texts), within)
         answers = await answer(gateway, backend, asked, client, drawn)
         rendered = render(asked, answers)
     except asyncio.CancelledError:
@@ -134,20 +135,6 @@ def observe(gateway: Gateway, backend: str, answers: Answers, *, queued: bool = 
     note(INFERENCE, answers.inference, backend=backend)
     if answers.truncated:
         note(TRUNCATED, answers.truncated, backend=backend)
-
-
-async def _draw(gateway: Gateway, client: Client, texts: int) -> Verdict:
-    """Draw texts from the client's quota, within the time that an answer may take.
-
-    Raises:
-        ProblemError: 504 it was not counted in time; what `Quota.draw` says.
-    """
-    try:
-        async with asyncio.timeout(gateway.settings.timeout_s):
-            return await gateway.quota.draw(client, texts)
-    except TimeoutError:
-        detail = f"The quota was not counted within {gateway.settings.timeout_s:g} s."
-        raise ProblemError(TIMED_OUT, detail) from None
 
 
 async def answer(

@@ -16,9 +16,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from serve_app.api.client import Client
-from serve_app.api.errors import INVALID, QUOTA, QUOTA_AWAY, ProblemError
+from serve_app.api.errors import INVALID, QUOTA, QUOTA_AWAY, TIMED_OUT, ProblemError
 from serve_app.api.shared import Shared
 from serve_app.api.window import MARGIN_S, Window
+from serve_app.request import REQUEST_ID
 from serve_app.settings import Settings, SettingsError
 
 logger = logging.getLogger("ray.serve")
@@ -88,14 +89,22 @@ class Quota:
         """Texts that can be drawn at once; None if there is no quota."""
         return None if self._limit is None else self._limit.amount
 
-    async def draw(self, client: Client, texts: int) -> Verdict:
+    async def draw(self, client: Client, texts: int, within: float | None = None) -> Verdict:
         """Draw texts from a client's quota.
+
+        Args:
+            within: seconds that the texts may wait for their turn to be counted.
 
         Raises:
             ProblemError: 429 with the time to wait, 422 where no wait would help, 503 where
-                Redis is away and the settings choose to refuse.
+                Redis is away and the settings choose to refuse, 504 where their turn did not come.
         """
-        verdict = await self.take(client, texts)
+        try:
+            verdict = await self.take(client, texts, within)
+        except TimeoutError:
+            late = f"The quota was not counted within {within:g} s"
+            logger.warning("request %s: %s", REQUEST_ID.get(), late)
+            raise ProblemError(TIMED_OUT, f"{late}.") from None
         if verdict.granted:
             return verdict
         raise self._exceeded(verdict, texts)
@@ -113,11 +122,12 @@ class Quota:
             await asyncio.sleep(verdict.retry_after)
         return verdict
 
-    async def take(self, client: Client, texts: int) -> Verdict:
+    async def take(self, client: Client, texts: int, within: float | None = None) -> Verdict:
         """Draw texts from a client's quota if it has so many left; else draw nothing.
 
         Raises:
             ProblemError: 422 or 503, as in `draw`.
+            TimeoutError: they waited `within` seconds for their turn; nothing was counted.
         """
         if self._limit is None:
             return Verdict(True)
@@ -129,15 +139,22 @@ class Quota:
                 headers={"RateLimit-Policy": self._policy},
             )
         limit = self._limit
-        granted = await self._ask(lambda: self._limiter.hit(limit, client.id, cost=texts))
-        if granted is None:
-            return self._uncounted()
-        now = time.monotonic()
         key = limit.key_for(client.id)
-        counts = await self._ask(lambda: self._storage.get_sliding_window(key, self._length))
-        if counts is None:  # Redis has gone since; what it has counted stands
-            return Verdict(granted, retry_after=0 if granted else 1, counted_at=now)
-        return self._told(limit, granted, texts, counts, now)
+        counted: tuple[bool, float] | None = None
+
+        async def count() -> tuple[int, float, int, float]:
+            nonlocal counted
+            granted = await self._limiter.hit(limit, client.id, cost=texts)
+            counted = granted, time.monotonic()
+            return await self._storage.get_sliding_window(key, self._length)
+
+        window = await self._ask(count, within=within)
+        if counted is None:
+            return self._uncounted()
+        granted, at = counted
+        if window is None:  # Redis has gone since; what it has counted stands
+            return Verdict(granted, retry_after=0 if granted else 1, counted_at=at)
+        return self._told(limit, granted, texts, window, at)
 
     async def give_back(self, client: Client, texts: int, drawn: Verdict) -> None:
         """Undo a draw, or a part of it, whose texts were not answered, if it was counted and in the
@@ -171,14 +188,24 @@ class Quota:
         await self._ask(lambda: self._storage.get(key), though_away=True)
 
     async def _ask(
-        self, question: Callable[[], Awaitable[T]], *, though_away: bool = False
+        self,
+        question: Callable[[], Awaitable[T]],
+        *,
+        though_away: bool = False,
+        within: float | None = None,
     ) -> T | None:
-        """What the storage says; None where Redis is away, which not all wait for each time."""
+        """What the storage says; None where Redis is away, which not all wait for each time.
+
+        Raises:
+            TimeoutError: no connection was free `within` seconds; nothing was asked.
+        """
         if self._timeout is None:
             return await question()
         if self._is_away() and not though_away:
             return None
-        async with self._connections:
+        async with asyncio.timeout(within):
+            await self._connections.acquire()
+        try:
             if self._is_away() and not though_away:  # others have found it so meanwhile
                 return None
             self._ask_at = time.monotonic() + AWAY_S
@@ -190,6 +217,8 @@ class Quota:
                 return None
             self._back()
             return answer
+        finally:
+            self._connections.release()
 
     def _is_away(self) -> bool:
         return bool(self._fault) and time.monotonic() < self._ask_at

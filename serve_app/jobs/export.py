@@ -41,7 +41,10 @@ def export(model: Any) -> onnx.ModelProto:
             f"the model has {model.num_parameters():,} parameters; an ONNX file holds 2 GB, which"
             " is about 530 million"
         )
-    with tempfile.TemporaryDirectory() as scratch, quiet():
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as empty, quiet():
+        # From there optimum would load a tokenizer and save it beside the graph, with its chat
+        # templates, which `classifier.write` leaves out.
+        model.config._name_or_path = empty
         try:
             onnx_export_from_model(
                 model,

@@ -247,20 +247,24 @@ async def test_what_was_drawn_from_an_earlier_window_is_not_given_to_this_one() 
 
 
 class Slow(MemoryStorage):
-    """In the place of Redis: a count takes until the test lets it, and the window can be away."""
+    """In the place of Redis: it counts when the test lets it, a trip takes as long as the test says,
+    and the window can be away."""
 
     def __init__(self) -> None:
         super().__init__()
         self.may_count = asyncio.Event()
         self.away = False
+        self.trip = 0.0
 
     async def acquire_sliding_window_entry(self, *args: Any, **more: Any) -> bool:
         await self.may_count.wait()
+        await asyncio.sleep(self.trip)
         return await super().acquire_sliding_window_entry(*args, **more)
 
     async def get_sliding_window(self, *args: Any, **more: Any) -> tuple[int, float, int, float]:
         if self.away:
             raise RedisError("away")
+        await asyncio.sleep(self.trip)
         return await super().get_sliding_window(*args, **more)
 
     def serve(self, it: Quota) -> None:
@@ -269,7 +273,7 @@ class Slow(MemoryStorage):
 
 
 async def test_a_slow_redis_lets_no_more_requests_wait_than_there_are_places() -> None:
-    world = World(quota="1000/hour", quota_redis="redis://127.0.0.1:1")
+    world = World(quota="1000/hour", quota_redis="redis://127.0.0.1:1", quota_redis_timeout_s=60)
     storage = Slow()
     storage.serve(world.gateway.quota)
     world.gateway.arriving = Places("bodies on their way", 20, 20)
@@ -287,12 +291,37 @@ async def test_a_slow_redis_lets_no_more_requests_wait_than_there_are_places() -
 
 
 async def test_a_quota_that_is_not_counted_in_time_ends_the_request() -> None:
-    world = World(quota="1000/hour", quota_redis="redis://127.0.0.1:1", timeout_s=0.05)
-    Slow().serve(world.gateway.quota)
+    world = World(
+        quota="1000/hour",
+        quota_redis="redis://127.0.0.1:1",
+        quota_redis_timeout_s=60,
+        timeout_s=0.05,
+    )
+    storage = Slow()
+    storage.serve(world.gateway.quota)
     async with client(world.app) as http:
-        answer = await http.post("/onnx/infer", json={"input": "a"})
-    assert answer.status_code == 504
-    assert "The quota was not counted within 0.05 s" in answer.json()["detail"]
+        body = {"input": "a"}
+        first = [asyncio.create_task(http.post("/onnx/infer", json=body)) for _ in range(8)]
+        await world.until(world.gateway.quota._connections.locked)
+        late = await http.post("/onnx/infer", json=body)
+        storage.may_count.set()
+        assert {(await task).status_code for task in first} == {200}
+        left = rate((await http.post("/onnx/infer", json=body)).headers)[0]
+    assert late.status_code == 504
+    assert "The quota was not counted within 0.05 s" in late.json()["detail"]
+    assert left == 991, "who was told 504 pays nothing"
+
+
+async def test_beside_a_slow_redis_who_came_first_is_let_in_first() -> None:
+    it = quota("1000/hour", quota_redis="redis://127.0.0.1:1", quota_redis_timeout_s=60)
+    storage = Slow()
+    storage.serve(it)
+    storage.may_count.set()
+    storage.trip = 0.01
+    draws = [asyncio.create_task(it.draw(A, 1)) for _ in range(100)]
+    await asyncio.wait(draws, return_when=asyncio.FIRST_COMPLETED)
+    assert 1000 - rate((await draws[0]).headers)[0] <= 16, "not after the others' counts"
+    await asyncio.gather(*draws)
 
 
 @pytest.mark.parametrize("choice", ["open", "closed"])

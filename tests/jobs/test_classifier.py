@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from serve_app.engine.tokenizer import Tokenizer as ServedTokenizer
 from serve_app.jobs.classifier import load, write
 from serve_app.jobs.errors import PrepareError
+from serve_app.jobs.export import export
 from tests.jobs import tiny
 
 
@@ -206,11 +207,13 @@ def test_a_template_s_name_writes_no_file_elsewhere(tmp_path: Path) -> None:
     """CVE-2026-9856; a classifier needs none."""
     folder = tiny.make(tmp_path / "chats")
     path = folder / "tokenizer_config.json"
-    named = [{"name": name, "template": "{{ x }}"} for name in ("default", "../../../harm")]
+    named = [{"name": name, "template": "{{ x }}"} for name in ("default", str(tmp_path / "harm"))]
     path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": named}))
     output = tmp_path / "a" / "b"
     output.mkdir(parents=True)
 
-    write(load(folder, "chats"), output)
+    loaded = load(folder, "chats")
+    write(loaded, output)
+    export(loaded.model)
 
     assert not list(tmp_path.rglob("*.jinja"))
