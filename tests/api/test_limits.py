@@ -247,8 +247,8 @@ async def test_what_was_drawn_from_an_earlier_window_is_not_given_to_this_one() 
 
 
 class Slow(MemoryStorage):
-    """In the place of Redis: it counts when the test lets it, a trip takes as long as the test says,
-    and the window can be away."""
+    """In the place of Redis: it counts when the test lets it, each trip takes as long as the test
+    says, and the window can be away."""
 
     def __init__(self) -> None:
         super().__init__()
