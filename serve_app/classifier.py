@@ -23,7 +23,8 @@ from serve_app.engine.batcher import Batcher, Budget, Scored
 from serve_app.engine.certificate import Certificate
 from serve_app.engine.fair_queue import LONG_TURN
 from serve_app.engine.loading import BackendName, Choice, load
-from serve_app.links import Address, Door
+from serve_app.link_protocol import Address
+from serve_app.link_server import LinkServer
 from serve_app.messages import Call, Reply
 from serve_app.telemetry import BATCH_SIZE, TOKENS, RayTelemetry
 
@@ -81,7 +82,7 @@ class Classifier:
     _address: Address | None = None
 
     def __init__(self, model: str) -> None:
-        self._door = Door(self.infer)
+        self._links = LinkServer(self.infer)
         self._artifacts = Artifacts(model)
         self._telemetry = RayTelemetry()
         self._told: dict[str, tuple[float, float]] = {}
@@ -107,10 +108,10 @@ class Classifier:
             await asyncio.to_thread(batcher.close)
         _warn_of_threads(config, _cpus())
         if self._address is None:
-            self._address = await self._door.open(self._name, ray.util.get_node_ip_address())
+            self._address = await self._links.open(self._name, ray.util.get_node_ip_address())
 
     async def __del__(self) -> None:  # Serve awaits it before it ends the replica
-        await self._door.close()
+        await self._links.close()
 
     def _load(self, config: ReplicaConfig) -> tuple[Backend, Certificate]:
         backend, certificates = load(self._kind, self._artifacts, config.threads, config.precision)

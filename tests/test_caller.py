@@ -14,7 +14,8 @@ from serve_app import caller
 from serve_app.caller import Caller
 from serve_app.dispatcher import BackendError
 from serve_app.lane import Dropped
-from serve_app.links import Address, Door
+from serve_app.link_protocol import Address
+from serve_app.link_server import LinkServer
 from serve_app.messages import Call, Reply
 from serve_app.request import REQUEST_ID
 from tests.notes import Notes
@@ -35,7 +36,7 @@ def reply(replica: str) -> Reply:
 class Replica:
     def __init__(self, name: str) -> None:
         self.name = name
-        self.door = Door(self.answer)
+        self.server = LinkServer(self.answer)
         self.calls = 0
         self.fault: Exception | None = None
 
@@ -94,7 +95,7 @@ class Handle:
 
 
 class Backend:
-    """Replicas with their doors, and callers of them."""
+    """Replicas with their link servers, and callers of them."""
 
     def __init__(self) -> None:
         self.replicas: list[Replica] = []
@@ -102,7 +103,7 @@ class Backend:
 
     async def replica(self, name: str) -> tuple[Replica, Address]:
         self.replicas.append(Replica(name))
-        return self.replicas[-1], await self.replicas[-1].door.open(name, "127.0.0.1")
+        return self.replicas[-1], await self.replicas[-1].server.open(name, "127.0.0.1")
 
     def caller(self, handle: Handle) -> Caller:
         self.callers.append(Caller(handle, "onnx", Notes()))
@@ -116,7 +117,7 @@ async def backend() -> AsyncIterator[Backend]:
     for call in backend.callers:
         await call._links.reach([])
     for replica in backend.replicas:
-        await asyncio.wait_for(replica.door.close(), 10)
+        await asyncio.wait_for(replica.server.close(), 10)
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ async def test_where_no_link_can_be_had_the_handle_goes_on(
     backend: Backend, often: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     replica, address = await backend.replica("a")
-    await replica.door.close()
+    await replica.server.close()
     lost = ValueError("this replica could not say where it is")
     handle = Handle([address, lost, None], *[reply("by handle")] * 3)
     call = backend.caller(handle)
@@ -196,11 +197,11 @@ async def test_a_call_that_dies_with_its_replica_is_made_again(
     await found(call)
 
     async def die(_: Call) -> Reply:
-        for guest in list(first.door._guests):
-            guest.transport.abort()
+        for peer in list(first.server._peers):
+            peer.transport.abort()
         raise AssertionError("nobody hears of it")
 
-    first.door._answer = die
+    first.server._answer = die
     answers = [await call(CALL, never()) for _ in range(4)]
     assert {answer.replica for answer in answers} == {"b"}
 

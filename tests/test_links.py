@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from serve_app.lane import Dropped
-from serve_app.links import Address, Door, Link, LinkError, Links, RemoteError
+from serve_app.link_protocol import Address
+from serve_app.link_server import LinkServer
+from serve_app.links import Link, LinkError, Links, RemoteError
 from serve_app.messages import Call, Reply
 
 HOST = "127.0.0.1"
@@ -23,11 +25,11 @@ def call(*texts: str) -> Call:
 
 
 class Replica:
-    """A door, and what came through it."""
+    """A link server, and what came through it."""
 
     def __init__(self, name: str = "a") -> None:
         self.name = name
-        self.door = Door(self.answer)
+        self.server = LinkServer(self.answer)
         self.address: Address
         self.calls: list[Call] = []
         self.came = asyncio.Event()
@@ -35,7 +37,7 @@ class Replica:
         self.may_answer.set()
 
     async def open(self) -> "Replica":
-        self.address = await self.door.open(self.name, HOST)
+        self.address = await self.server.open(self.name, HOST)
         return self
 
     async def answer(self, call: Call) -> Reply:
@@ -62,7 +64,7 @@ async def replica() -> AsyncIterator[Replica]:
     replica = await Replica().open()
     yield replica
     replica.may_answer.set()
-    await asyncio.wait_for(replica.door.close(), 10)
+    await asyncio.wait_for(replica.server.close(), 10)
 
 
 @pytest.fixture
@@ -144,7 +146,7 @@ async def test_replies_find_their_calls_in_any_order(links: Links) -> None:
     assert (await first).logits[0, 0] == 1
     assert link.calls == 0
     await links.reach([])
-    await replica.door.close()
+    await replica.server.close()
 
 
 async def test_a_failure_is_told_and_the_link_goes_on(replica: Replica, links: Links) -> None:
@@ -165,7 +167,7 @@ async def test_a_panic_is_told_and_holds_nothing_up(
     async def panic(_: Call) -> Reply:
         raise PanicError("called `unwrap` on nothing")
 
-    monkeypatch.setattr(replica.door, "_answer", panic)
+    monkeypatch.setattr(replica.server, "_answer", panic)
     link = await reach(links, replica)
     async with asyncio.timeout(10):
         with pytest.raises(RemoteError, match="unwrap"):
@@ -219,7 +221,7 @@ async def test_the_token_may_come_byte_by_byte_and_a_call_with_its_end(replica: 
 async def test_a_stranger_who_says_nothing_is_sent_away(
     replica: Replica, links: Links, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serve_app.links.STRANGER_S", 0.1)
+    monkeypatch.setattr("serve_app.link_server.STRANGER_S", 0.1)
     link = await reach(links, replica)
     _, host, port, _ = replica.address
     reader, writer = await asyncio.open_connection(host, port)
@@ -254,7 +256,7 @@ async def test_a_replica_that_dies_fails_its_calls_at_once(replica: Replica, lin
 async def test_a_replica_ends_when_its_clients_have_their_answers(links: Links) -> None:
     replica = await Replica().open()
     link, asked = await under_way(links, replica)
-    closing = asyncio.ensure_future(replica.door.close())
+    closing = asyncio.ensure_future(replica.server.close())
     await until_closed(link)
     assert links.least_busy() is None  # it is sent nothing more
     assert not closing.done()
@@ -269,7 +271,7 @@ async def test_an_ingress_that_knocked_before_and_comes_in_after_is_told_too() -
     replica = await Replica().open()
     _, host, port, token = replica.address
     reader, writer = await asyncio.open_connection(host, port)
-    await asyncio.wait_for(replica.door.close(), 10)
+    await asyncio.wait_for(replica.server.close(), 10)
     writer.write(msgpack.packb(token))
     assert await asyncio.wait_for(reader.read(100), 10) == msgpack.packb([None])
     writer.close()
@@ -279,7 +281,7 @@ async def test_an_ingress_that_goes_does_not_keep_a_replica(links: Links) -> Non
     replica = await Replica().open()
     link = await reach(links, replica)
     link.transport.abort()
-    await asyncio.wait_for(replica.door.close(), 10)
+    await asyncio.wait_for(replica.server.close(), 10)
 
 
 async def test_a_caller_who_stops_waiting_harms_nobody(replica: Replica, links: Links) -> None:
@@ -307,7 +309,7 @@ async def test_calls_go_where_the_fewest_are(links: Links) -> None:
     assert [len(replica.calls) for replica in replicas] == [2, 2, 2]
     await links.reach([])
     for replica in replicas:
-        await asyncio.wait_for(replica.door.close(), 10)
+        await asyncio.wait_for(replica.server.close(), 10)
 
 
 async def test_a_replica_that_ray_no_longer_names_answers_what_it_has(
@@ -328,7 +330,7 @@ async def test_a_call_that_is_dropped_is_worked_on_no_longer(
     dropped.set_result(None)
     with pytest.raises(RemoteError, match="dropped"):
         await asyncio.wait_for(asked, 10)
-    assert replica.door._calls == {}
+    assert replica.server._calls == {}
     assert link.calls == 0
     replica.may_answer.set()
     assert (await link.call(call("words"))).logits[0, 0] == 5
@@ -342,5 +344,5 @@ async def test_the_calls_of_an_ingress_that_goes_are_worked_on_no_longer(
     with pytest.raises(LinkError):
         await asked
     async with asyncio.timeout(10):
-        while replica.door._calls:  # noqa: ASYNC110 the door has no event for it
+        while replica.server._calls:  # noqa: ASYNC110 the server has no event for it
             await asyncio.sleep(0.001)
