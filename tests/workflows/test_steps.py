@@ -12,7 +12,7 @@ import yaml
 from serve_app.serve_config import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
-SUITE = ("install", "check", "test-all", "manifests", "lint-delivery")
+SUITE = ("install", "check", "test-all", "manifests", "lint-delivery", "rehearse", "fuzz")
 """Targets that run the very tests that this is one of; the other steps are run in test_runs.py."""
 
 
