@@ -13,14 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import load, report
+from benchmarks import limit, load, report
 from benchmarks.catalog import SETUPS, Setup
 from benchmarks.graphs import NAMES, Precision
-from benchmarks.limit import MODELS, PRECISIONS
-from benchmarks.records import RESULTS, Agreement, Candidate, Cell, Run
+from benchmarks.records import RESULTS, Agreement, Cell, Run
 from benchmarks.servers import Server, ServerError
 from benchmarks.venvs import ready
 from serve_app.engine.artifacts import Artifacts
@@ -45,7 +44,9 @@ def parser() -> argparse.ArgumentParser:
         " --precisions int8 --concurrency 16 --lists 1 --seconds 5 --rounds 2",
     )
     keys = [setup.key for setup in SETUPS]
-    result.add_argument("--models", type=Path, nargs="+", default=list(MODELS), metavar="FOLDER")
+    result.add_argument(
+        "--models", type=Path, nargs="+", default=list(limit.MODELS), metavar="FOLDER"
+    )
     result.add_argument("--servers", nargs="+", default=keys, choices=keys, metavar="NAME")
     result.add_argument("--precisions", nargs="+", default=list(NAMES), choices=list(NAMES))
     result.add_argument("--concurrency", type=int, nargs="+", default=[1, 4, 16, 64])
@@ -182,11 +183,8 @@ def in_process(run: Run, precision: Precision, model: Path, count: int) -> None:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        found = json.loads(output.read_text(encoding="utf-8"))["candidates"]
-    known = {_setup_of(one): one for one in run.limits}
-    for one in (Candidate(**values) for values in found):
-        known.setdefault(_setup_of(one), replace(one, rates=[])).rates.extend(one.rates)
-    run.limits = list(known.values())
+        found = json.loads(output.read_text(encoding="utf-8"))
+    run.limits = limit.merged([*run.limits, *limit.rows(found)])
 
 
 def agreement(server: Server, key: str, precision: Precision, model: Path) -> Agreement:
@@ -220,7 +218,7 @@ def plans_for(
     plans: list[Plan] = []
     for precision in precisions:
         plans += [(setup, precision) for setup in setups if precision in setup.precisions]
-        if limits and precision in PRECISIONS:
+        if limits:
             plans.append((None, precision))
     return plans
 
@@ -230,10 +228,6 @@ def rotated(plans: Sequence[Plan], number: int, rounds: int) -> Iterator[Plan]:
     at = number * len(plans) // max(1, rounds)
     order = [*plans[at:], *plans[:at]]
     return iter(order if number % 2 == 0 else order[::-1])
-
-
-def _setup_of(one: Candidate) -> tuple[object, ...]:
-    return (one.model, one.precision, one.way, one.workers, one.threads, one.batch)
 
 
 def _described(setup: Setup) -> dict[str, object]:

@@ -1,8 +1,7 @@
-"""Start to ready, memory of each process and CPU of the idle cluster, on this machine."""
+"""Start to ready, memory, CPU of the idle cluster: `python -m benchmarks.footprint`."""
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 import time
@@ -10,11 +9,13 @@ import urllib.request
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from benchmarks.graphs import BUNDLED
 from benchmarks.processes import MARK, Family
+from benchmarks.records import RESULTS, in_words, machine, write
 from serve_app.local_cluster import START_S, LocalCluster, free_port
 from serve_app.serve_config import BASE, LOCAL, load
 
@@ -22,10 +23,10 @@ IDLE_S = 20.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print one table."""
+    """Measure, write the JSON, print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.footprint", description=__doc__)
     parser.add_argument("--model", type=Path, default=BUNDLED)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--output", type=Path, default=RESULTS / "footprint.json")
     options = parser.parse_args(argv)
     port = free_port()
     config = load(BASE, LOCAL, {"http_options": {"port": port}})
@@ -49,20 +50,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         before, begin = family.cpu(), time.monotonic()
         time.sleep(IDLE_S)  # the thing measured is what happens when nothing does
         idle = (family.cpu() - before) / (time.monotonic() - begin)
-    record = {
+    said = {
+        "machine": machine(),
         "ready_s": round(ready, 1),
         "idle_cores": round(idle, 3),
         "pss_mb": round(sum(memory.values()) / 1e6),
         "processes_mb": {name: round(pss / 1e6) for name, pss in memory.items()},
     }
-    if options.json:
-        options.json.write_text(json.dumps(record, indent=1) + "\n")
-    print(f"ready after {record['ready_s']} s; idle, the cluster takes {idle:.1%} of a core")
-    print(f"memory of all processes, shared pages counted once: {record['pss_mb']} MB\n")
-    print("| process | PSS, MB |\n| --- | --- |")
-    for name, pss in sorted(memory.items(), key=lambda item: -item[1])[:12]:
-        print(f"| {name.rsplit(' (', 1)[0]} | {pss / 1e6:.0f} |")
+    write(options.output, said)
+    print(table(said))
     return 0
+
+
+def table(said: dict[str, Any]) -> str:
+    """Markdown of what `main` writes."""
+    memory = sorted(said["processes_mb"].items(), key=lambda item: -item[1])
+    lines = [
+        f"Measured on {in_words(said['machine'])}: ready after {said['ready_s']} s; idle, the"
+        f" cluster takes {said['idle_cores']:.1%} of a core. Memory of all processes, pages that"
+        f" several share counted to each by its part, together {said['pss_mb']:,} MB:",
+        "",
+        "| process | MB |",
+        "| --- | --- |",
+        *(f"| {name.rsplit(' (', 1)[0]} | {mb:,} |" for name, mb in memory[:12]),
+    ]
+    return "\n".join(lines)
 
 
 def _wait_until_ready(url: str) -> None:

@@ -9,17 +9,18 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
-from benchmarks.graphs import BUNDLED, NAMES, SHAPE, Precision
+from benchmarks.graphs import BUNDLED, NAMES, SHAPE, Precision, graph
 from benchmarks.records import RESULTS, Candidate, in_words, machine, number, spread, write
 from benchmarks.texts import texts
+from serve_app.engine import artifacts as prepared
 from serve_app.engine.artifacts import Artifacts
 from serve_app.engine.backend import Backend, Encoded
 from serve_app.engine.onnx_backend import OnnxBackend
@@ -31,11 +32,19 @@ BATCHES = (2, 4, 8, 16)
 """Beside one text at a time."""
 WINDOWS = (16, 64)
 MODELS = (BUNDLED, SHAPE)
-PRECISIONS: tuple[Precision, ...] = ("torch", "fp32", "int8")
 
-ALONE = "one at a time"
+ALONE, SORTED = "one at a time", "sorted"
 
 Batches = list[list[Encoded]]
+
+
+class Dynamic(Artifacts):
+    """A prepared folder with onnxruntime's ordinary dynamic int8 for its own."""
+
+    def onnx(self, precision: prepared.Precision) -> Path:
+        found = graph(self.folder, "dynamic" if precision == "int8" else precision)
+        assert found is not None
+        return found
 
 
 def windowed(encoded: Sequence[Encoded], window: int, batch: int) -> Iterator[list[Encoded]]:
@@ -52,13 +61,23 @@ def windowed(encoded: Sequence[Encoded], window: int, batch: int) -> Iterator[li
         waiting = sorted([*waiting, *islice(source, len(taken))], key=len)
 
 
-def speed(backend: Backend, batches: Batches, workers: int, seconds: float) -> float:
-    """Texts a second that `workers` threads get through, the batches over and over."""
+def speed(
+    backend: Backend,
+    batches: Batches,
+    workers: int,
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Texts a second that `workers` threads get through, the batches over and over.
+
+    Args:
+        clock: whose seconds they are; `time.process_time` for texts a second of CPU.
+    """
     shuffled = random.Random(0).sample(batches, len(batches))  # those done are like those left
     queue = cycle(shuffled)
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(backend.logits, shuffled[:workers]))  # each has its threads and its memory
-        start = time.perf_counter()
+        start, began = time.perf_counter(), clock()
 
         def work(_: int) -> int:
             done = 0
@@ -70,7 +89,7 @@ def speed(backend: Backend, batches: Batches, workers: int, seconds: float) -> f
             return done
 
         done = sum(pool.map(work, range(workers)))
-        return done / (time.perf_counter() - start)
+        return done / (clock() - began)
 
 
 def ways(encoded: Sequence[Encoded]) -> dict[str, dict[int, Batches]]:
@@ -82,7 +101,7 @@ def ways(encoded: Sequence[Encoded]) -> dict[str, dict[int, Batches]]:
             f"window {window}": {batch: list(windowed(encoded, window, batch)) for batch in BATCHES}
             for window in WINDOWS
         },
-        "sorted": {
+        SORTED: {
             batch: [list(ordered[at : at + batch]) for at in range(0, len(ordered), batch)]
             for batch in BATCHES
         },
@@ -91,28 +110,36 @@ def ways(encoded: Sequence[Encoded]) -> dict[str, dict[int, Batches]]:
 
 def candidates(
     backends: Mapping[int, Backend],
-    encoded: Sequence[Encoded],
-    rounds: int,
+    formed: Mapping[str, Mapping[int, Batches]],
     seconds: float,
     model: str,
     precision: Precision,
 ) -> list[Candidate]:
-    """The rate of every set-up of every way, in each round.
+    """The rate of every set-up of every way, once.
 
     Args:
         backends: by their threads.
-        rounds: passes over all candidates; the next begins when each has been run once.
-        seconds: of one candidate in one round.
+        formed: the batches of each way, by their size.
+        seconds: of one candidate.
     """
-    measured: dict[tuple[str, int, int, int], list[float]] = {}
-    formed = ways(encoded)
-    for _ in range(rounds):
-        for way, sizes in formed.items():
-            for batch, batches in sizes.items():
-                for workers, threads in SETUPS:
-                    rate = speed(backends[threads], batches, workers, seconds)
-                    measured.setdefault((way, workers, threads, batch), []).append(rate)
-    return [Candidate(model, precision, *setup, rates) for setup, rates in measured.items()]
+    return [
+        Candidate(
+            *(model, precision, way, workers, threads, batch),
+            rates=[speed(backends[threads], batches, workers, seconds)],
+        )
+        for way, sizes in formed.items()
+        for batch, batches in sizes.items()
+        for workers, threads in SETUPS
+    ]
+
+
+def merged(found: Iterable[Candidate]) -> list[Candidate]:
+    """Each set-up once, with the rates of all its rounds."""
+    known: dict[tuple[object, ...], Candidate] = {}
+    for one in found:
+        setup = (one.model, one.precision, one.way, one.workers, one.threads, one.batch)
+        known.setdefault(setup, replace(one, rates=[])).rates.extend(one.rates)
+    return list(known.values())
 
 
 def best(found: Sequence[Candidate]) -> list[Candidate]:
@@ -131,16 +158,13 @@ def best(found: Sequence[Candidate]) -> list[Candidate]:
     return chosen
 
 
-def backends(artifacts: Artifacts, precision: Precision) -> dict[int, Backend]:
+def backends(folder: Path, precision: Precision) -> dict[int, Backend]:
     """One for each number of threads."""
-    made: dict[int, Backend] = {}
-    for _, threads in SETUPS:
-        if precision == "torch":
-            made[threads] = TorchBackend(artifacts, threads)
-        else:
-            named: Literal["int8", "fp32"] = "int8" if precision == "int8" else "fp32"
-            made[threads] = OnnxBackend(artifacts, threads, named)
-    return made
+    artifacts = Dynamic(folder) if precision == "dynamic" else Artifacts(folder)
+    if precision == "torch":
+        return {threads: TorchBackend(artifacts, threads) for _, threads in SETUPS}
+    named: prepared.Precision = "fp32" if precision == "fp32" else "int8"
+    return {threads: OnnxBackend(artifacts, threads, named) for _, threads in SETUPS}
 
 
 def table(found: Sequence[Candidate]) -> str:
@@ -161,16 +185,20 @@ def section(record: dict[str, Any]) -> str:
     """The table of what `main` writes, and where it was measured."""
     return (
         f"Measured on {in_words(record['machine'])}; texts a second in process, medians of"
-        f" {record['rounds']} rounds, in brackets the least and the most.\n\n"
-        + table([Candidate(**one) for one in record["candidates"]])
+        f" {record['rounds']} rounds, in brackets the least and the most.\n\n" + table(rows(record))
     )
+
+
+def rows(record: dict[str, Any]) -> list[Candidate]:
+    """The candidates in a record."""
+    return [Candidate(**one) for one in record["candidates"]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, write the JSON, print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.limit", description=__doc__)
     parser.add_argument("--models", type=Path, nargs="+", default=list(MODELS), metavar="FOLDER")
-    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
+    parser.add_argument("--precisions", nargs="+", choices=list(NAMES), default=list(NAMES))
     parser.add_argument("--texts", type=int, default=400)
     parser.add_argument("--seconds", type=float, default=2.0, help="of a candidate in a round")
     parser.add_argument("--rounds", type=int, default=3)
@@ -178,13 +206,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     found: list[Candidate] = []
     for model in options.models:
-        artifacts = Artifacts(model)
-        for precision in options.precisions:
-            made = backends(artifacts, precision)
-            encoded = made[1].encode(texts(options.texts))
-            found += candidates(
-                made, encoded, options.rounds, options.seconds, model.name, precision
-            )
+        made = {precision: backends(model, precision) for precision in options.precisions}
+        formed = ways(next(iter(made.values()))[1].encode(texts(options.texts)))
+        for number_of_round in range(options.rounds):
+            for precision in options.precisions[:: -1 if number_of_round % 2 else 1]:
+                own = made[precision]
+                found += candidates(own, formed, options.seconds, model.name, precision)
+    found = merged(found)
     record = {
         "machine": machine(),
         "rounds": options.rounds,

@@ -12,8 +12,9 @@ from matplotlib import pyplot as plt
 
 from benchmarks.catalog import OURS
 from benchmarks.graphs import NAMES, Precision, compared_with
+from benchmarks.limit import best
 from benchmarks.overload import Step
-from benchmarks.records import Cell, Run
+from benchmarks.records import Candidate, Cell, Run
 from benchmarks.stream import Outcome
 
 # The same figures give the same file.
@@ -49,6 +50,35 @@ def bench(run: Run, folder: Path) -> list[Path]:
                 panel.set_title(f"{NAMES[precision]}, {what}", fontsize=10)
         made.append(_save(figure, folder / f"bench-{model}.svg"))
     return made
+
+
+def limit(candidates: Sequence[Candidate], folder: Path) -> list[Path]:
+    """Texts/s in process by the way batches are formed: a panel a model, a line a precision."""
+    chosen = best(candidates)
+    models = list(dict.fromkeys(one.model for one in chosen))
+    figure, axes = plt.subplots(
+        1, len(models), figsize=(4.6 * len(models), 3.6), squeeze=False, layout="constrained"
+    )
+    for panel, model in zip(axes[0], models, strict=True):
+        for color, precision in enumerate(NAMES):
+            own = [one for one in chosen if (one.model, one.precision) == (model, precision)]
+            if own:
+                _errors(
+                    panel,
+                    [one.way for one in own],
+                    [one.rates for one in own],
+                    fmt="o" + LINES.get(precision, "-"),
+                    color=f"C{color}",
+                    markersize=3,
+                    label=NAMES[precision],
+                )
+        panel.set_title(model, fontsize=10)
+        panel.set_ylim(bottom=0)
+        panel.set(ylabel="texts/s")
+        panel.tick_params(axis="x", labelsize=8)
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=7, loc="lower right")
+    return [_save(figure, folder / "limit.svg")]
 
 
 def scaling(said: dict[str, Any], folder: Path) -> list[Path]:
@@ -131,15 +161,11 @@ def _lines(panel: Any, run: Run, cells: Sequence[Cell]) -> None:
             rates = [
                 [c.requests_per_second for c in own if c.concurrency == n] for n in concurrencies
             ]
-            middle = [median(values) for values in rates]
             title = run.servers[server]["title"] + (", dynamic" if precision == "dynamic" else "")
-            panel.errorbar(
+            _errors(
+                panel,
                 concurrencies,
-                middle,
-                yerr=[
-                    [m - min(values) for m, values in zip(middle, rates, strict=True)],
-                    [max(values) - m for m, values in zip(middle, rates, strict=True)],
-                ],
+                rates,
                 fmt="o" + LINES.get(precision, "-"),
                 color="crimson" if server == OURS else f"C{_index(run, server)}",
                 linewidth=2.5 if server == OURS else 1.2,
@@ -152,6 +178,16 @@ def _lines(panel: Any, run: Run, cells: Sequence[Cell]) -> None:
     panel.set(xlabel="concurrency", ylabel="requests/s")
     panel.grid(alpha=0.3)
     panel.legend(fontsize=6)
+
+
+def _errors(
+    panel: Any, places: Sequence[Any], rates: Sequence[Sequence[float]], **form: Any
+) -> None:
+    """Medians, and from the least to the most."""
+    middle = [median(values) for values in rates]
+    below = [m - min(values) for m, values in zip(middle, rates, strict=True)]
+    above = [max(values) - m for m, values in zip(middle, rates, strict=True)]
+    panel.errorbar(places, middle, yerr=[below, above], **form)
 
 
 def _index(run: Run, server: str) -> int:

@@ -4,31 +4,45 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import limit
+from benchmarks import limit, ratios
 from benchmarks.catalog import OURS
-from benchmarks.graphs import NAMES, Precision, compared_with
+from benchmarks.graphs import NAMES, compared_with
+from benchmarks.ratios import grouped, in_order, middle, p99, paired, rate
 from benchmarks.records import RESULTS, Cell, Run, in_words, number, spread
 
 DOCUMENT = Path("docs/benchmarks.md")
-BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
-
-Key = tuple[str, Precision]
-"""Server and precision."""
+GOALS_SAID = (
+    "Medians, of several cells the worst one (of those whose p99 is told); in brackets which that"
+    " is, and the processor it was measured on. A figure of a round or two on a shared machine is"
+    " worth no more than the spread that stands with it below."
+)
+OTHER_RUN = (
+    "These limits are of a run of their own, those in «Side by side» of that one's rounds: in"
+    " another minute a shared machine is faster or slower, so the two differ, and a share holds"
+    " only within one run."
+)
+NEXT = """\
+- The hop: 0.5 ms of CPU a request in the ingress, 0.1 in HAProxy; next is less Python on that way.
+- Tokenizing: 0.05 ms of the 3 to 7 that a text takes in all: nothing to gain there for now.
+- Int8 kernels: without VNNI int8 is little faster than fp32; next are integer products for AVX2.
+- Single texts beside bulk: threads share a core's units, whatever their priorities; next is bulk
+  in replicas on cores of their own. Ray's idle processes: a dozen of about 1 % of a core; settings
+  do not help, fewer would. What was tried so far: [decisions](decisions/README.md)."""
 
 
 def bench(run: Run) -> str:
     """Every table of the comparison, as Markdown."""
     parts = [f"Measured on {in_words(run.machine)}. {_how(run)}"]
-    for model in _in_order(cell.model for cell in run.cells):
+    for model in in_order(cell.model for cell in run.cells):
         cells = [cell for cell in run.cells if cell.model == model]
         parts += [f"### {model}", against_best(run, cells), repeatability(cells)]
-        for texts_each in _in_order(cell.texts_each for cell in cells):
-            for concurrency in _in_order(cell.concurrency for cell in cells):
+        for texts_each in in_order(cell.texts_each for cell in cells):
+            for concurrency in in_order(cell.concurrency for cell in cells):
                 chosen = [
                     cell
                     for cell in cells
@@ -52,7 +66,7 @@ def table(run: Run, cells: Sequence[Cell]) -> str:
         " p95 | p99 | errors | CPU ms a request | MB |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for key, own in _grouped(cells).items():
+    for key, own in grouped(cells).items():
         server, precision = key
         reference = [
             c for c in cells if c.server == OURS and c.precision == compared_with(precision)
@@ -65,11 +79,11 @@ def table(run: Run, cells: Sequence[Cell]) -> str:
             f"| {said['title']} | {NAMES[own[0].precision]} | {_threads(said)} |"
             f" {said['batching']} | **{number(median(rates))}**{extent} |"
             f" {number(ratio) + '×' if ratio else '–'} |"
-            f" {number(_median(own, lambda c: c.latency('p50')))} |"
-            f" {number(_median(own, lambda c: c.latency('p95')))} |"
-            f" {number(_median(own, lambda c: c.latency('p99')))} |"
+            f" {number(middle(own, lambda c: c.latency('p50')))} |"
+            f" {number(middle(own, lambda c: c.latency('p95')))} |"
+            f" {number(middle(own, lambda c: c.latency('p99')))} |"
             f" {sum(cell.errors for cell in own)} |"
-            f" {number(_median(own, lambda c: c.cpu_ms))} |"
+            f" {number(middle(own, lambda c: c.cpu_ms))} |"
             f" {max(cell.memory_mb for cell in own):,.0f} |"
         )
     return "\n".join(lines)
@@ -82,43 +96,29 @@ def against_best(run: Run, cells: Sequence[Cell]) -> str:
         " requests/s | ours ÷ it | lowest p99 of the others, ms | it ÷ ours |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    places = _in_order((cell.texts_each, cell.concurrency) for cell in cells)
-    for texts_each, concurrency in sorted(places):
-        here = [c for c in cells if (c.texts_each, c.concurrency) == (texts_each, concurrency)]
-        groups = _grouped(here)
-        for (server, precision), own in groups.items():
-            others = {
-                key: other
-                for key, other in groups.items()
-                if key[0] != OURS and compared_with(key[1]) == precision
-            }
-            if server != OURS or not others:
-                continue
-            fastest = max(others, key=lambda key: _rate(others[key]))
-            steadiest = min(others, key=lambda key: _p99(others[key]))
-            ratio = paired(own, others[fastest], lambda cell: cell.requests_per_second)
-            tail = paired(others[steadiest], own, lambda cell: cell.latency("p99"))
-            lines.append(
-                f"| {'single' if texts_each == 1 else f'lists of {texts_each}'} | {concurrency} |"
-                f" {NAMES[own[0].precision]}, {_threads(run.servers[OURS])} |"
-                f" {number(_rate(own))} | {_named(run, fastest)} |"
-                f" {number(_rate(others[fastest]))} | **{number(ratio)}×** |"
-                + (
-                    f" {number(_p99(others[steadiest]))} ({_named(run, steadiest)}) |"
-                    f" **{number(tail)}×** |"
-                    if tail
-                    else " – | – |"
-                )
+    for one in ratios.against(cells):
+        first = one.own[0]
+        lines.append(
+            f"| {_requests(first.texts_each)} | {first.concurrency} |"
+            f" {NAMES[first.precision]}, {_threads(run.servers[OURS])} |"
+            f" {number(rate(one.own))} | {_named(run, one.fastest[0])} |"
+            f" {number(rate(one.fastest))} | **{number(one.rate)}×** |"
+            + (
+                f" {number(p99(one.steadiest))} ({_named(run, one.steadiest[0])}) |"
+                f" **{number(one.tail)}×** |"
+                if one.tail
+                else " – | – |"
             )
+        )
     return "\n".join(lines) if len(lines) > 2 else "Nothing to compare."
 
 
 def repeatability(cells: Sequence[Cell]) -> str:
     """How far two set-ups differ that do the same: the plain file's, with one client."""
     alone = [cell for cell in cells if cell.concurrency == 1]
-    ratios = []
-    for precision in _in_order(cell.precision for cell in alone):
-        for texts_each in _in_order(cell.texts_each for cell in alone):
+    found = []
+    for precision in in_order(cell.precision for cell in alone):
+        for texts_each in in_order(cell.texts_each for cell in alone):
             pool, two = (
                 [
                     cell
@@ -129,12 +129,12 @@ def repeatability(cells: Sequence[Cell]) -> str:
                 for server in ("fastapi", "fastapi-two")
             )
             if ratio := paired(pool, two, lambda cell: cell.requests_per_second):
-                ratios.append(ratio)
-    if not ratios:
+                found.append(ratio)
+    if not found:
         return ""
     return (
         "With one client both set-ups of the plain file do the same work. Their ratios here,"
-        f" {', '.join(f'{ratio:.2f}' for ratio in ratios)}, are what a ratio near 1 is worth."
+        f" {', '.join(f'{ratio:.2f}' for ratio in found)}, are what a ratio near 1 is worth."
     )
 
 
@@ -162,32 +162,14 @@ def shares(run: Run) -> str:
         " in process | share |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    limits = {(one.model, one.precision, one.way): one for one in limit.best(run.limits)}
-    places = _in_order((c.model, c.precision, c.texts_each, c.concurrency) for c in run.cells)
-    for place in places:
-        model, precision, texts_each, concurrency = place
-        own = [
-            cell
-            for cell in run.cells
-            if cell.server == OURS
-            and (cell.model, cell.precision, cell.texts_each, cell.concurrency) == place
-        ]
-        # Of more texts than the widest window has, the server could choose as from all of them.
-        waiting = texts_each * concurrency
-        way = f"window {waiting}" if waiting <= max(limit.WINDOWS) else "sorted"
-        bound = limits.get((model, precision, way))
-        if not own or bound is None:
-            continue
-        share = median(
-            cell.requests_per_second * texts_each / bound.rates[cell.round]
-            for cell in own
-            if cell.round < len(bound.rates)
-        )
+    for one in ratios.shares(run):
+        first, bound = one.own[0], one.bound
         lines.append(
-            f"| {model} | {NAMES[precision]} |"
-            f" {'single' if texts_each == 1 else f'lists of {texts_each}'} | {concurrency} |"
-            f" {number(_rate(own) * texts_each)} | {number(median(bound.rates))} | {way}"
-            f" ({bound.workers} × {bound.threads}, batches of {bound.batch}) | **{share:.2f}** |"
+            f"| {first.model} | {NAMES[first.precision]} |"
+            f" {_requests(first.texts_each)} | {first.concurrency} |"
+            f" {number(rate(one.own) * first.texts_each)} | {number(median(bound.rates))} |"
+            f" {bound.way} ({bound.workers} × {bound.threads}, batches of {bound.batch}) |"
+            f" **{one.value:.2f}** |"
         )
     return "\n".join(lines)
 
@@ -197,30 +179,18 @@ def failures(run: Run) -> str:
     return "\n".join(f"- {what}: {why}" for what, why in run.failures.items())
 
 
-def paired(
-    above: Sequence[Cell], below: Sequence[Cell], value: Callable[[Cell], float | None]
-) -> float | None:
-    """Median of the ratios within a round, which the machine's drift does not move."""
-    other = {cell.round: value(cell) for cell in below}
-    ratios = []
-    for cell in above:
-        over, under = value(cell), other.get(cell.round)
-        if over and under:
-            ratios.append(over / under)
-    return median(ratios) if ratios else None
-
-
-def rewrite(document: str, content: str) -> str:
-    """The document with what stands between the markers replaced.
+def rewrite(document: str, name: str, content: str) -> str:
+    """The document with what stands between the markers of that name replaced.
 
     Raises:
         ValueError: it has not both markers.
     """
-    head, begin, rest = document.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document has no {BEGIN} … {END}")
-    return f"{head}{BEGIN}\n{content.strip()}\n{END}{tail}"
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    head, opened, rest = document.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not opened or not closed:
+        raise ValueError(f"the document has no {begin} … {end}")
+    return f"{head}{begin}\n{content.strip()}\n{end}{tail}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -232,12 +202,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     options.images = options.images or options.document.parent / "images"
     from benchmarks import (
+        accuracy,
         auto,
         beside,
         cost,
         flame,
+        footprint,
+        goals,
         identity,
         overload,
+        parts,
         plots,
         proxies,
         scaling,
@@ -245,35 +219,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         stream,
     )
 
-    parts: list[str] = []
+    sections: list[str] = []
     found = options.results / "bench.json"
     if found.exists():
         run = Run.read(found)
         images = _linked(plots.bench(run, options.images), options)
-        parts += ["## Side by side", *images, bench(run)]
-        parts += ["## What a million texts cost", cost.table(run)]
+        sections += ["## Side by side", *images, bench(run)]
+        sections += ["## What a million texts cost", cost.table(run)]
     found = options.results / "limit.json"
     if found.exists():
-        parts += ["## What the hardware allows, by itself", limit.section(_json(found))]
+        said = _json(found)
+        images = _linked(plots.limit(limit.rows(said), options.images), options)
+        sections += ["## What the hardware allows, by itself", limit.section(said)]
+        sections += [OTHER_RUN, *images]
     if pictures := sorted(options.images.glob("flame-*.svg")):
-        parts += ["## Where the time goes", flame.SAID, *_linked(pictures, options)]
+        sections += ["## Where the time goes", flame.SAID, *_linked(pictures, options)]
     found = options.results / "scaling.json"
     if found.exists():
         said = _json(found)
         images = _linked(plots.scaling(said, options.images), options)
-        parts += ["## As it grows", scaling.table(said), *images]
+        sections += ["## As it grows", scaling.table(said), *images]
     found = options.results / "stream.json"
     if found.exists():
         said = _json(found)
         images = _linked(plots.stream(stream.outcomes(said), options.images), options)
-        parts += ["## Streams at size", stream.table(said), *images]
+        sections += ["## Streams at size", stream.table(said), *images]
     found = options.results / "overload.json"
     if found.exists():
         said = _json(found)
         images = _linked(plots.overload(overload.steps(said), options.images), options)
-        parts += ["## More than it can answer", overload.table(said), *images]
+        sections += ["## More than it can answer", overload.table(said), *images]
     for name, heading, table_of in (
+        ("parts", "The model's part, and the rest", parts.table),
+        ("footprint", "Started and idle", footprint.table),
         ("beside", "Single texts beside a bulk load", beside.table),
+        ("accuracy", "The same answers, as served", accuracy.table),
         ("auto", "Both twins as one", auto.table),
         ("proxies", "A model that costs nothing", proxies.table),
         ("spikes", "A load that comes and goes", spikes.table),
@@ -281,9 +261,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     ):
         found = options.results / f"{name}.json"
         if found.exists():
-            parts += [f"## {heading}", table_of(_json(found))]
+            sections += [f"## {heading}", table_of(_json(found))]
     document = options.document.read_text(encoding="utf-8")
-    options.document.write_text(rewrite(document, "\n\n".join(parts)), encoding="utf-8")
+    reached = "\n\n".join(["## Goals", GOALS_SAID, goals.table(options.results)])
+    reached += f"\n\n## What next\n\n{NEXT}"
+    document = rewrite(document, "goals", reached)
+    document = rewrite(document, "bench", "\n\n".join(sections))
+    options.document.write_text(document, encoding="utf-8")
     print(f"{options.document} written from {options.results}")
     return 0
 
@@ -301,7 +285,7 @@ def _how(run: Run) -> str:
     # As many as there are: a run that was ended early has fewer than it was told to make.
     rounds = {
         model: len({cell.round for cell in run.cells if cell.model == model})
-        for model in _in_order(cell.model for cell in run.cells)
+        for model in in_order(cell.model for cell in run.cells)
     }
     each = ", ".join(
         f"{count} with {model} of {run.options[model]['seconds']:g} s a cell"
@@ -318,36 +302,14 @@ def _threads(said: dict[str, Any]) -> str:
     return f"{workers} × {said['threads']}"
 
 
-def _named(run: Run, key: Key) -> str:
-    said = run.servers[key[0]]
-    precision = f", {NAMES['dynamic']}" if key[1] == "dynamic" else ""
+def _requests(texts_each: int) -> str:
+    return "single" if texts_each == 1 else f"lists of {texts_each}"
+
+
+def _named(run: Run, cell: Cell) -> str:
+    said = run.servers[cell.server]
+    precision = f", {NAMES['dynamic']}" if cell.precision == "dynamic" else ""
     return f"{said['title']}, {_threads(said)}{precision}"
-
-
-def _grouped(cells: Iterable[Cell]) -> dict[Key, list[Cell]]:
-    groups: dict[Key, list[Cell]] = {}
-    for cell in sorted(cells, key=lambda cell: (list(NAMES).index(cell.precision), cell.round)):
-        groups.setdefault((cell.server, cell.precision), []).append(cell)
-    order = sorted(groups, key=lambda key: list(NAMES).index(compared_with(key[1])))
-    return {key: groups[key] for key in order}
-
-
-def _median(cells: Sequence[Cell], value: Callable[[Cell], float | None]) -> float | None:
-    values = [found for cell in cells if (found := value(cell)) is not None]
-    return median(values) if values else None
-
-
-def _rate(cells: Sequence[Cell]) -> float:
-    return median(cell.requests_per_second for cell in cells)
-
-
-def _p99(cells: Sequence[Cell]) -> float:
-    found = _median(cells, lambda cell: cell.latency("p99"))
-    return float("inf") if found is None else found
-
-
-def _in_order(values: Iterable[Any]) -> list[Any]:
-    return list(dict.fromkeys(values))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,7 +60,10 @@ class Sleeper:
 
 def test_the_best_set_up_of_each_way_is_kept() -> None:
     backends = {1: Sleeper(1), 2: Sleeper(2)}
-    found = limit.candidates(backends, TEXTS[:32], 2, 0.02, "model", "int8")
+    formed = limit.ways(TEXTS[:32])
+    found = limit.merged(
+        one for _ in range(2) for one in limit.candidates(backends, formed, 0.02, "model", "int8")
+    )
     assert len(found) == len(limit.SETUPS) * (1 + 3 * len(limit.BATCHES))
     assert {len(one.rates) for one in found} == {2}
     best = {one.way: one for one in limit.best(found)}
@@ -69,6 +73,28 @@ def test_the_best_set_up_of_each_way_is_kept() -> None:
     alone = Candidate("model", "int8", limit.ALONE, 2, 1, 1, [900.0])
     windowed = Candidate("model", "int8", "window 16", 2, 1, 4, [800.0])
     assert limit.best([alone, windowed])[1] == replace(alone, way="window 16")
+
+
+def test_a_speed_may_be_by_the_seconds_of_cpu() -> None:
+    batches = [[text] for text in TEXTS]
+    wall = limit.speed(Sleeper(1), batches, 1, 0.1)
+    cpu = limit.speed(Sleeper(1), batches, 1, 0.1, time.process_time)
+    assert cpu > 2 * wall  # it sleeps
+
+
+def test_the_ordinary_dynamic_int8_stands_for_the_folder_s_own(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr(limit, "graph", lambda folder, precision: folder / f"{precision}.onnx")
+    monkeypatch.setattr(
+        limit,
+        "OnnxBackend",
+        lambda artifacts, threads, precision: opened.append(artifacts.onnx(precision)),
+    )
+    for precision in ("dynamic", "int8", "fp32"):
+        limit.backends(prepared, precision)
+    assert [path.name for path in opened[::2]] == ["dynamic.onnx", "int8.onnx", "fp32.onnx"]
 
 
 @pytest.mark.parametrize("texts", [2, 101])

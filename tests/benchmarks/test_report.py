@@ -2,68 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from benchmarks import cost, proxies, report, scaling, spikes
-from benchmarks.records import Agreement, Candidate, Cell, Run, machine, number, write
-
-
-def cell(server: str, rate: float, number_of_round: int, **changes: Any) -> Cell:
-    values: dict[str, Any] = {
-        "model": "small",
-        "server": server,
-        "precision": "int8",
-        "texts_each": 1,
-        "concurrency": 16,
-        "round": number_of_round,
-        "requests": 100,
-        "errors": 0,
-        "requests_per_second": rate,
-        "p50": 10.0,
-        "p95": 20.0,
-        "p99": 3000 / rate,
-        "cpu_ms": 5.0,
-        "memory_mb": 1234.0,
-    }
-    return Cell(**(values | changes))
-
-
-SERVERS = {
-    "ours": {"title": "this service", "workers": 2, "threads": 1, "batch": 8, "batching": "≤ 8"},
-    "plain": {"title": "plain file", "workers": 0, "threads": 1, "batch": 1, "batching": "none"},
-    "slow": {"title": "slow one", "workers": 1, "threads": 2, "batch": 1, "batching": "none"},
-}
-
-
-def run_of(*cells: Cell) -> Run:
-    return Run(
-        options={"small": {"rounds": 3, "seconds": 5.0}},
-        machine=machine(),
-        servers=SERVERS,
-        cells=list(cells),
-    )
-
-
-DRIFTING = [
-    cell(server, rate * speed, number_of_round, precision=precision)
-    for number_of_round, speed in enumerate((1.0, 0.5, 0.8))
-    for server, rate, precision in (
-        ("ours", 300.0, "int8"),
-        ("plain", 150.0, "int8"),
-        ("plain", 200.0, "dynamic"),
-        ("slow", 30.0, "torch"),
-    )
-]
-
-
-def test_ratios_are_taken_within_a_round() -> None:
-    ours = [cell("ours", rate, n) for n, rate in enumerate((300.0, 100.0, 200.0))]
-    other = [cell("plain", rate, n) for n, rate in enumerate((150.0, 50.0, 100.0))]
-    assert report.paired(ours, other, lambda c: c.requests_per_second) == 2.0
-    assert report.paired(ours, [], lambda c: c.requests_per_second) is None
-    assert report.paired(ours[:1], other[1:], lambda c: c.requests_per_second) is None
+from benchmarks.records import Agreement, Candidate, Run, machine, number, write
+from tests.benchmarks.made_up import DRIFTING, cell, run_of
 
 
 def test_the_table_has_medians_spreads_ratios_and_set_ups() -> None:
@@ -138,12 +82,10 @@ def test_a_latency_that_too_few_answers_tell_is_not_told() -> None:
 
 
 def test_only_what_stands_between_the_markers_is_replaced() -> None:
-    document = f"# Title\n{report.BEGIN}\nold\n{report.END}\ntail\n"
-    assert report.rewrite(document, "\nnew\n") == (
-        f"# Title\n{report.BEGIN}\nnew\n{report.END}\ntail\n"
-    )
-    with pytest.raises(ValueError, match="has no"):
-        report.rewrite("# Title\n", "new")
+    document = "# Title\n<!-- a -->\nold\n<!-- /a -->\ntail\n<!-- b -->\nb\n<!-- /b -->\n"
+    assert report.rewrite(document, "a", "\nnew\n") == document.replace("old", "new")
+    with pytest.raises(ValueError, match="has no <!-- c -->"):
+        report.rewrite(document, "c", "new")
 
 
 def test_the_command_fills_the_document_and_draws(tmp_path: Path) -> None:
@@ -171,8 +113,17 @@ def test_the_command_fills_the_document_and_draws(tmp_path: Path) -> None:
         tmp_path / "results" / "spikes.json",
         {"machine": machine(), "cost_ms": 50.0, "stretches": [stretch], "wanted": wanted},
     )
+    limits = [
+        Candidate("small", precision, way, 2, 1, 2, [300.0, 310.0])
+        for precision in ("int8", "dynamic")
+        for way in ("one at a time", "window 16")
+    ]
+    write(
+        tmp_path / "results" / "limit.json",
+        {"machine": machine(), "rounds": 2, "candidates": [vars(one) for one in limits]},
+    )
     document = tmp_path / "benchmarks.md"
-    document.write_text(f"{report.BEGIN}\n{report.END}\n")
+    document.write_text("<!-- goals -->\n<!-- /goals -->\n<!-- bench -->\n<!-- /bench -->\n")
     arguments = ("results", "document", "images")
     places = (tmp_path / "results", document, tmp_path / "images")
     report.main(
@@ -183,7 +134,9 @@ def test_the_command_fills_the_document_and_draws(tmp_path: Path) -> None:
         ]
     )
     said = document.read_text()
-    assert "## Side by side" in said
+    assert said.index("## Goals") < said.index("## What next") < said.index("## Side by side")
+    assert "in process | ≥ 1× | **1.00×** (small, one at a time; " in said
+    assert f"{report.OTHER_RUN}\n\n![limit](images/limit.svg)" in said
     assert "![bench-small](images/bench-small.svg)" in said
     assert "| 2 | **39.0** (39.0–39.0) | 98% | 3.00 | 4.00 (9.00) | 1.50 | 0 | 900 |" in said
     assert "| 64 | plain | **5,000** (5,000–5,000) | 12.0 | 30.0 | 0.20 | 0 |" in said
