@@ -71,7 +71,7 @@ FROM base AS serve
 LABEL org.opencontainers.image.title="sentiment-service" \
       org.opencontainers.image.description="Ray Serve: one text classifier in PyTorch and ONNX Runtime" \
       org.opencontainers.image.licenses="Apache-2.0"
-# What serve_app/local_cluster.py puts in place on one machine; a test compares.
+# What serve_app/ray_environment.py puts in place on one machine; a test compares.
 ENV RAY_SERVE_ENABLE_HA_PROXY=1 \
     RAY_SERVE_THROUGHPUT_OPTIMIZED=1 \
     RAY_SERVE_LOG_TO_STDERR=1 \

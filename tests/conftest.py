@@ -6,7 +6,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from serve_app.local_cluster import set_environment
+from serve_app.ray_environment import set_environment
 
 set_environment()  # before any test imports Ray
 OURS = ("SENTIMENT_TEST_", "SENTIMENT_NO_SKIP", "SENTIMENT_FUZZ_", "SENTIMENT_REHEARSAL_")

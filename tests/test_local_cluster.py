@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from serve_app.haproxy import HEADERS_S, PLACE, bound, configurations
-from serve_app.local_cluster import ENVIRONMENT, connections, set_environment
+from serve_app.local_cluster import ClusterError, LocalCluster
+from serve_app.ray_environment import ENVIRONMENT, connections, set_environment
+from serve_app.serve_config import APPLICATION
 
 WANTED = int(ENVIRONMENT["RAY_SERVE_HAPROXY_MAXCONN"])
 
@@ -48,7 +50,40 @@ def test_without_haproxy_ray_serves_own_proxy_serves(
 ) -> None:
     for name in ENVIRONMENT:
         monkeypatch.setenv(name, "")  # all of it is put back afterwards
-    monkeypatch.setattr("serve_app.local_cluster.find_spec", lambda _: found)
+    monkeypatch.setattr("serve_app.ray_environment.find_spec", lambda _: found)
     set_environment()
     assert os.environ["RAY_SERVE_ENABLE_HA_PROXY"] == value
     assert os.environ["RAY_SERVE_THROUGHPUT_OPTIMIZED"] == value
+
+
+def test_what_is_not_up_in_time_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray.serve.schema import (
+        ApplicationStatus,
+        ApplicationStatusOverview,
+        DeploymentStatus,
+        DeploymentStatusOverview,
+        DeploymentStatusTrigger,
+        ServeStatus,
+    )
+
+    trigger = DeploymentStatusTrigger.CONFIG_UPDATE_STARTED
+    said = "1 replica waits for a CPU.\n"
+    deployments = {
+        "Ingress": DeploymentStatusOverview(DeploymentStatus.HEALTHY, trigger, {}, ""),
+        "OnnxClassifier": DeploymentStatusOverview(DeploymentStatus.UPDATING, trigger, {}, said),
+    }
+    application = ApplicationStatusOverview(ApplicationStatus.DEPLOYING, "", 0.0, deployments)
+    cluster = LocalCluster({}, {})
+    for applications, state in (
+        ({}, "it is not deployed yet"),
+        (
+            {APPLICATION: application},
+            "it is DEPLOYING, Ingress HEALTHY, OnnxClassifier UPDATING; 1 replica waits for a CPU.",
+        ),
+    ):
+        status = ServeStatus(applications=applications)
+        monkeypatch.setattr("ray.serve.status", lambda status=status: status)
+        with pytest.raises(ClusterError) as error:
+            cluster.wait(0)
+        assert str(error.value) == f"The application is not up after 0 s: {state}"
+    cluster.stop()

@@ -23,7 +23,8 @@ from serve_app.jobs import preflight
 from serve_app.jobs.arguments import port
 from serve_app.jobs.source import BUNDLED, prepared_folder
 from serve_app.jobs.stopping import heard
-from serve_app.local_cluster import START_S, ClusterError, LocalCluster, has_haproxy
+from serve_app.local_cluster import START_S, ClusterError, LocalCluster
+from serve_app.ray_environment import has_haproxy
 from serve_app.serve_config import BASE, LOCAL, ROOT, Config, ConfigError, least_cpus, load
 
 STOP_S = 10.0

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from serve_app.api.errors import ProblemError
-from serve_app.api.schemas import check_texts
+from serve_app.api.schemas import check_text
 from serve_app.engine.artifacts import ArtifactError, Artifacts
 from serve_app.engine.backend import Encoded
 from serve_app.engine.batcher import Budget
@@ -34,7 +34,7 @@ from serve_app.jobs.output import (
 from serve_app.jobs.rows import Inputs, inputs
 from serve_app.jobs.source import DEFAULT_MODEL, prepared
 from serve_app.jobs.stopping import Stopped, stoppable
-from serve_app.local_cluster import keeping_sigterm
+from serve_app.ray_environment import keeping_sigterm
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,10 +109,10 @@ def neighbours(encoded: Sequence[Encoded], budget: Budget) -> Iterator[list[int]
 
 def _fault(text: Any, column: str) -> str | None:
     try:
-        check_texts(text, 1, field=column)
+        check_text(text, column)
     except ProblemError as error:
         return error.detail
-    return None if isinstance(text, str) else f"`{column}` must be a text."
+    return None
 
 
 def main(argv: Sequence[str]) -> int:
@@ -193,7 +193,7 @@ def score(options: argparse.Namespace) -> None:
     files = inputs(options.files, options.text_column, options.id_column)
     output = Output(options.output)
     job = _job(options, files, artifacts)
-    stamps = files.stamps
+    stamps = files.stamps()
     if output.is_done(job, stamps):
         print(f"sentiment: {options.output} is done: {output.summary()}", file=sys.stderr)
         return

@@ -15,7 +15,8 @@ import requests
 import yaml
 
 from kuberay.manifests import Manifest, overlays, ray_cpus, render, the
-from serve_app.local_cluster import START_S, LocalCluster, free_port, set_environment
+from serve_app.local_cluster import START_S, LocalCluster, free_port
+from serve_app.ray_environment import set_environment
 from serve_app.serve_config import hash_of, with_hash
 from tests.manifests.conftest import ACCOUNT, IMAGES
 

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from kuberay.manifests import Manifest, ray_cpus, the
-from serve_app.local_cluster import connections
+from serve_app.ray_environment import connections
 from serve_app.serve_config import ROOT
 
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}

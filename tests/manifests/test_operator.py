@@ -6,7 +6,7 @@ import sysconfig
 import yaml
 
 from kuberay.manifests import Manifest, render, the
-from serve_app.local_cluster import ENVIRONMENT
+from serve_app.ray_environment import ENVIRONMENT
 from serve_app.serve_config import ROOT
 from tests.manifests.conftest import ACCOUNT, IMAGES
 
