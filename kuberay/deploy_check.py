@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 from kuberay.kubectl import APPLY, NAMESPACE, DeployError, as_json, get, kubectl
-from kuberay.manifests import Manifest, ray_cpus, the
+from kuberay.manifests import Manifest, as_cpus, ray_cpus, the
 
 SECRETS = {
     "ray-auth-token": "auth_token",
@@ -58,14 +58,10 @@ def _refuse_small_cluster(overlay: str, manifests: list[Manifest]) -> None:
             )
         return
     nodes = as_json("get", "nodes")["items"]
-    have = sum(_cpus(node["status"]["allocatable"]["cpu"]) for node in nodes)
+    have = sum(as_cpus(node["status"]["allocatable"]["cpu"]) for node in nodes)
     need = group["minReplicas"] * ray_cpus(group) + 1
     if have < need:
         raise DeployError(f"The cluster has {have:g} CPUs and {need} are needed.")
-
-
-def _cpus(quantity: str) -> float:
-    return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
 
 
 def _has(secret: str, key: str) -> bool:

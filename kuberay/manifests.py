@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from serve_app.serve_config import BASE, ROOT, Config, load
+from serve_app.serve_config import BASE, ROOT, Config, ConfigError, load
 
 OVERLAYS = ROOT / "kuberay" / "overlays"
 IMAGES = ("sentiment-serve", "sentiment-ui")
@@ -53,8 +53,8 @@ def render(
         environment: values of the overlay's variables; this process's own if None.
 
     Raises:
-        ManifestError: no such overlay, a variable is not set, an image's name is none, or the
-            workers are too few or too small for the replicas.
+        ManifestError: no such overlay, its configuration does not do, a variable is not set, an
+            image's name is none, or the workers are too few or too small for the replicas.
     """
     if overlay not in overlays():
         raise ManifestError(f"There is no overlay {overlay!r}: take {' or '.join(overlays())}.")
@@ -72,9 +72,16 @@ def render(
 
 
 def serve_config(overlay: str) -> Config:
-    """serve_config.yaml with the overlay's own differences laid over it, if it has some."""
+    """serve_config.yaml with the overlay's own differences laid over it, if it has some.
+
+    Raises:
+        ManifestError: one of the files does not do.
+    """
     own = OVERLAYS / overlay / "serve_config.yaml"
-    return load(BASE, own) if own.exists() else load()
+    try:
+        return load(BASE, own) if own.exists() else load()
+    except ConfigError as error:
+        raise ManifestError(str(error)) from None
 
 
 def the(manifests: Sequence[Manifest], kind: str, name: str | None = None) -> Manifest:
@@ -135,7 +142,12 @@ def ray_cpus(group: Mapping[str, Any]) -> int:
         return int(group["rayStartParams"]["num-cpus"])
     resources = group["template"]["spec"]["containers"][0]["resources"]
     cpu = resources.get("limits", {}).get("cpu") or resources["requests"]["cpu"]
-    return math.ceil(int(cpu[:-1]) / 1000) if cpu.endswith("m") else int(cpu)
+    return math.ceil(as_cpus(cpu))
+
+
+def as_cpus(quantity: str) -> float:
+    """CPUs as Kubernetes writes them: `1500m` and `1.5` are the same."""
+    return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
 
 
 def _refuse_too_little(service: Manifest, config: Config) -> None:

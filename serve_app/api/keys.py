@@ -21,6 +21,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serve_app.api.client import Client, RefusedError, Scope
+from serve_app.validation import first_fault
 
 logger = logging.getLogger("ray.serve")
 
@@ -84,10 +85,9 @@ def read(path: Path) -> Records:
     except OSError as error:
         raise KeysError(f"The file of API keys {path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
+        where, what = first_fault(error)
         raise KeysError(
-            f"The file of API keys {path} is not valid: {where}: {first['msg']}."
+            f"The file of API keys {path} is not valid: {where or 'the file'}: {what}."
         ) from None
 
 

@@ -9,22 +9,34 @@ onnx/           fp32.onnx and, where its gate held, int8.onnx
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from serve_app.validation import first_fault
 
 MANIFEST = "manifest.json"
 GOLDEN = "golden.json"
 TORCH = "torch"
 ONNX = "onnx"
 FORMAT = 1
+AGAIN = "run `sentiment prepare` again"
 
 Precision = Literal["fp32", "int8"]
 ProblemType = Literal["single_label_classification", "multi_label_classification"]
 
 
 class ArtifactError(Exception):
-    """The prepared folder is missing, incomplete or altered; the message says which file."""
+    """The prepared folder is missing, incomplete or altered; the message says which file.
+
+    Args:
+        what: the fault.
+        remedy: what helps.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(f"{what}: {remedy}" if remedy else what)
+        self.what = what
 
 
 class _Record(BaseModel):
@@ -97,21 +109,19 @@ class Artifacts:
 
     def __init__(self, folder: Path | str, *, verify: bool = True) -> None:
         self.folder = Path(folder).resolve()
-        self.manifest = self._read(MANIFEST, Manifest)
-        if self.manifest.format != FORMAT:
-            raise ArtifactError(
-                f"{self.folder} has format {self.manifest.format}, this version reads {FORMAT}:"
-                " run `sentiment prepare` again"
-            )
+        manifest = self._read(MANIFEST)
+        # Before anything else: a manifest of another format is not valid in this one.
+        if isinstance(manifest, dict) and manifest.get("format", FORMAT) != FORMAT:
+            said = f"{self.folder} has format {manifest['format']}, this version reads {FORMAT}"
+            raise ArtifactError(said, AGAIN)
+        self.manifest = self._valid(MANIFEST, manifest, Manifest)
         for name, digest in self.manifest.files.items():
             path = self.folder / name
             if not path.is_file():
-                raise ArtifactError(f"{path} is missing: run `sentiment prepare` again")
+                raise ArtifactError(f"{path} is missing", AGAIN)
             if verify and sha256(path) != digest:
-                raise ArtifactError(
-                    f"{path} was altered since preparation: run `sentiment prepare` again"
-                )
-        self.golden = self._read(GOLDEN, Golden)
+                raise ArtifactError(f"{path} was altered since preparation", AGAIN)
+        self.golden = self._valid(GOLDEN, self._read(GOLDEN), Golden)
 
     @property
     def torch(self) -> Path:
@@ -129,17 +139,23 @@ class Artifacts:
             raise ArtifactError(f"{self.folder} has no {precision} model, only: {have}")
         return path
 
-    def _read(self, name: str, record: type[R]) -> R:
+    def _read(self, name: str) -> Any:
         path = self.folder / name
         try:
-            return record.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            return json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise ArtifactError(
-                f"{path} is missing: `sentiment prepare --model MODEL --output {self.folder}`"
-                " makes it"
-            ) from None
-        except (OSError, ValueError, ValidationError) as error:
+            command = f"`sentiment prepare --model MODEL --output {self.folder}`"
+            raise ArtifactError(f"{path} is missing", f"{command} makes it") from None
+        except (OSError, ValueError) as error:
             raise ArtifactError(f"{path} cannot be read: {error}") from error
+
+    def _valid(self, name: str, value: Any, record: type[R]) -> R:
+        try:
+            return record.model_validate(value)
+        except ValidationError as error:
+            where, what = first_fault(error)
+            said = f"{self.folder / name} is not valid ({where or 'the file'}: {what})"
+            raise ArtifactError(said, AGAIN) from None
 
 
 def sha256(path: Path) -> str:

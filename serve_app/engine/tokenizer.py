@@ -81,13 +81,18 @@ class Tokenizer:
 
     def pad(self, batch: Sequence[Encoded]) -> tuple[Ids, Ids]:
         """Token ids and attention mask, each [texts, longest]."""
-        shape = (len(batch), max(map(len, batch)))
-        ids = np.full(shape, self._pad_id, dtype=np.int64)
-        mask = np.zeros(shape, dtype=np.int64)
-        for row, encoded in enumerate(batch):
-            ids[row, : len(encoded)] = encoded.ids
-            mask[row, : len(encoded)] = 1
-        return ids, mask
+        return pad([encoded.ids for encoded in batch], self._pad_id)
+
+
+def pad(batch: Sequence[Sequence[int]], pad_id: int) -> tuple[Ids, Ids]:
+    """Token ids and attention mask of texts, each [texts, longest]."""
+    shape = (len(batch), max(map(len, batch)))
+    ids = np.full(shape, pad_id, dtype=np.int64)
+    mask = np.zeros(shape, dtype=np.int64)
+    for row, tokens in enumerate(batch):
+        ids[row, : len(tokens)] = tokens
+        mask[row, : len(tokens)] = 1
+    return ids, mask
 
 
 def _settled(encoding: Encoding) -> bool:

@@ -23,12 +23,14 @@ from serve_app.engine.artifacts import (
 )
 from serve_app.engine.certificate import BATCH_BOUND
 from serve_app.engine.loading import BACKENDS, load
+from serve_app.engine.onnx_backend import onnx_run
 from serve_app.jobs import candidates, classifier, verify
 from serve_app.jobs.errors import PrepareError, one_line, out_of_space
 from serve_app.jobs.fingerprint import versions
+from serve_app.jobs.labelled import COLUMNS, Labelled, read
 from serve_app.jobs.progress import Steps
 from serve_app.jobs.source import Source
-from serve_app.jobs.texts import fixed_texts, golden_texts, read_labelled
+from serve_app.jobs.texts import fixed_texts, golden_texts
 from serve_app.jobs.verify import Probabilities, Run, Sample, Verdict
 
 FEW = 32
@@ -71,14 +73,19 @@ def build(order: Order, fetched: Path, target: Path, steps: Steps) -> Manifest:
 
     Raises:
         PrepareError: the model cannot be loaded, exported or made to agree with torch.
+        LabelledError: the file has a label that the model has not.
     """
     with steps.step("loading it in torch"):
         loaded = classifier.load(fetched, order.source.model_id)
         classifier.write(loaded, target / TORCH)
-    texts, classes = read_labelled(order.labelled, loaded.labels) if order.labelled else ([], [])
+    labelled = Labelled([], None)
+    if order.labelled:
+        labelled = read(order.labelled, *COLUMNS, loaded.labels)
     fixed = fixed_texts()
-    with steps.step(f"asking torch about {len(fixed) + len(texts)} texts"):
-        sample = verify.tokenize(loaded.tokenizer, fixed + texts, len(fixed), classes, loaded.pad)
+    texts = fixed + labelled.texts
+    with steps.step(f"asking torch about {len(texts)} texts"):
+        classes = labelled.labels or []
+        sample = verify.tokenize(loaded.tokenizer, texts, len(fixed), classes, loaded.pad)
         run = verify.torch_run(loaded.model)
         reference = _reference(loaded, run, sample, order.source.model_id)
         golden = _golden(loaded, run)
@@ -157,7 +164,7 @@ def _graphs(
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
 
     def judge(path: Path) -> Verdict:
-        run = verify.onnx_run(path, threads)
+        run = onnx_run(path, threads)
         return verify.measure(run, reference, sample, loaded.problem_type)
 
     with steps.step("exporting and fusing it"):

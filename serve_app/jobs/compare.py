@@ -24,7 +24,7 @@ from serve_app.engine.certificate import certify, cpu_name
 from serve_app.engine.loading import open_backend
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, apply, flipped, flips
 from serve_app.jobs.arguments import positive
-from serve_app.jobs.labelled import CompareError, Labelled, read
+from serve_app.jobs.labelled import COLUMNS, Labelled, LabelledError, read
 from serve_app.jobs.source import DEFAULT_MODEL, prepared
 from serve_app.jobs.verify import FLIPS
 
@@ -36,6 +36,10 @@ TELLING = 6
 SHOWN = 10
 
 Probabilities = npt.NDArray[np.float64]
+
+
+class CompareError(Exception):
+    """Nothing can be compared; the message is one sentence that says why."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,7 @@ def main(argv: Sequence[str]) -> int:
         label = None if several else options.label_column
         labelled = read(options.file, options.text_column, label, artifacts.manifest.labels)
         ways = compare(artifacts, labelled, options.threads, options.rounds)
-    except (CompareError, ArtifactError) as error:
+    except (CompareError, LabelledError, ArtifactError) as error:
         _say(str(error))
         return 1
     except KeyboardInterrupt:
@@ -222,7 +226,10 @@ def main(argv: Sequence[str]) -> int:
 
 def _require_writable(path: Path) -> None:
     try:
+        new = not path.exists()
         path.open("a").close()
+        if new:  # nothing is left of it where something else is refused
+            path.resolve().unlink()
     except OSError as error:
         raise CompareError(f"{path} cannot be written: {error.strerror}.") from None
 
@@ -255,9 +262,9 @@ def parser() -> argparse.ArgumentParser:
         help="one that was prepared, by its folder or as it was named then (default: %(default)s)",
     )
     said = "(default: %(default)s)"
-    result.add_argument("--text-column", default="sentence", metavar="NAME", help=said)
+    result.add_argument("--text-column", default=COLUMNS[0], metavar="NAME", help=said)
     result.add_argument(
-        "--label-column", default="label", metavar="NAME", help=f"if there is one {said}"
+        "--label-column", default=COLUMNS[1], metavar="NAME", help=f"if there is one {said}"
     )
     result.add_argument(
         "--threads", type=positive, default=1, metavar="N", help=f"of each call {said}"

@@ -61,7 +61,7 @@ class Graph:
         """Tensors that the branches of control flow read past their node's inputs."""
         return {name for node in self.nodes for name in _captured(node)}
 
-    def constant(self, value: Array, hint: str = "constant") -> str:
+    def constant(self, value: Array, hint: str) -> str:
         """Store a constant; returns its name."""
         name = self._name(hint)
         self.constants[name] = value

@@ -1,4 +1,4 @@
-"""The texts that `sentiment compare` is given, with the labels that they should get."""
+"""Files of texts with the labels that they should get, for `sentiment compare` and `prepare`."""
 
 import csv
 import json
@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from serve_app.jobs.rows import KINDS
-from serve_app.jobs.texts import class_numbers
+
+COLUMNS = ("sentence", "label")
+"""Of texts and labels, unless others are named."""
 
 
-class CompareError(Exception):
+class LabelledError(Exception):
     """The file does not do; the message is one sentence that says why."""
 
 
@@ -23,7 +22,7 @@ class Labelled:
     """Texts and the index of each one's label; None where the file has no labels."""
 
     texts: list[str]
-    labels: npt.NDArray[np.int64] | None
+    labels: list[int] | None
 
 
 def read(path: Path, text: str, label: str | None, labels: Sequence[str]) -> Labelled:
@@ -34,12 +33,51 @@ def read(path: Path, text: str, label: str | None, labels: Sequence[str]) -> Lab
         labels: the model's; the file names one or gives its index.
 
     Raises:
-        CompareError: it cannot be read, has no such column, a row without it, or a label that the
+        LabelledError: it cannot be read, has no such column, a row without it, or a label that the
             model has not.
     """
+    rows = _rows(path)
+    if label is None or label not in rows[0]:  # flips and speed can be had without
+        _require(path, rows, [text])
+        return Labelled(_texts(rows, text), None)
+    _require(path, rows, [text, label])
+    # Where two differ in case alone, it tells them apart.
+    lower = len({name.lower() for name in labels}) == len(labels)
+    names = [name.lower() if lower else name for name in labels]
+    known = {str(number): number for number in range(len(names))}
+    known |= {name: number for number, name in enumerate(names)}  # one may be named "0"
+    found = []
+    for number, row in enumerate(rows, start=1):
+        given = str(row[label]).strip()
+        index = known.get(given.lower() if lower else given)
+        if index is None:
+            raise LabelledError(
+                f"{path}, row {number} has the label {given!r}; the model has {', '.join(labels)}"
+                f" (or 0 to {len(labels) - 1})."
+            )
+        found.append(index)
+    return Labelled(_texts(rows, text), found)
+
+
+def require(path: Path) -> None:
+    """Nothing, if `sentiment prepare` can measure with it; the labels are not looked at.
+
+    Raises:
+        LabelledError: it cannot be read, lacks one of `COLUMNS`, or has a row without or a blank
+            sentence.
+    """
+    rows = _rows(path)
+    _require(path, rows, COLUMNS)
+    for number, sentence in enumerate(_texts(rows, COLUMNS[0]), start=1):
+        if not sentence.strip():
+            raise LabelledError(f"{path}, row {number} has a blank sentence: leave it out.")
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """Of the file; there is one at least."""
     kind = KINDS.get(path.suffix.lower().removeprefix("."))
     if kind == "parquet" or path.suffix == ".gz":
-        raise CompareError(f"{path} is no plain CSV, TSV or NDJSON file.")
+        raise LabelledError(f"{path} is no plain CSV, TSV or NDJSON file.")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if kind == "ndjson":
@@ -49,43 +87,34 @@ def read(path: Path, text: str, label: str | None, labels: Sequence[str]) -> Lab
             else:
                 rows = list(csv.DictReader(file))
     except UnicodeDecodeError:
-        raise CompareError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
+        raise LabelledError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
     except (OSError, csv.Error) as error:
-        raise CompareError(f"{path} cannot be read: {error}") from error
+        raise LabelledError(f"{path} cannot be read: {error}") from error
     if not rows:
-        raise CompareError(f"{path} has no rows.")
-    columns = list(rows[0])
-    if text not in columns:
-        have = ", ".join(filter(None, columns)) or "none"
-        raise CompareError(f"{path} has no column {text!r}, but {have}: see --text-column.")
-    for number, row in enumerate(rows, start=1):
-        for name in (text, label) if label in columns else (text,):
-            if row.get(name) is None:
-                raise CompareError(f"{path}, row {number} has no {name!r}: give it one.")
-    # Half a character, as what cuts texts within an emoji leaves one, is no text for a tokenizer.
-    texts = [str(row[text]).encode("utf-8", "replace").decode() for row in rows]
-    if label is None or label not in columns:  # flips and speed can be had without
-        return Labelled(texts, None)
-    # Where two differ in case alone, it tells them apart.
-    lower = len({name.lower() for name in labels}) == len(labels)
-    names = [name.lower() if lower else name for name in labels]
-    given = [str(row[label]).strip() for row in rows]
-    known = class_numbers(names)
-    found = [known.get(name.lower() if lower else name) for name in given]
-    if None in found:
-        wrong = rows[found.index(None)][label]
-        raise CompareError(
-            f"{path} has the label {wrong!r}; the model has {', '.join(labels)}"
-            f" (or 0 to {len(labels) - 1})."
-        )
-    return Labelled(texts, np.array(found))
+        raise LabelledError(f"{path} has no rows.")
+    return rows
 
 
 def _row(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except ValueError as error:
-        raise CompareError(f"{path}, line {number} is no JSON: {error}") from None
+        raise LabelledError(f"{path}, line {number} is no JSON: {error}") from None
     if not isinstance(row, dict):
-        raise CompareError(f"{path}, line {number} is no JSON object of columns.")
+        raise LabelledError(f"{path}, line {number} is no JSON object of columns.")
     return row
+
+
+def _require(path: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
+    for name in columns:
+        if name not in rows[0]:
+            have = ", ".join(filter(None, rows[0])) or "none"
+            raise LabelledError(f"{path} has no column {name!r}, but {have}: see --help.")
+        for number, row in enumerate(rows, start=1):
+            if row.get(name) is None:
+                raise LabelledError(f"{path}, row {number} has no {name!r}: give it one.")
+
+
+def _texts(rows: list[dict[str, Any]], column: str) -> list[str]:
+    # Half a character, as what cuts texts within an emoji leaves one, is no text for a tokenizer.
+    return [str(row[column]).encode("utf-8", "replace").decode() for row in rows]

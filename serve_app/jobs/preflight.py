@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import psutil
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from serve_app.api.auth import Authenticator
 from serve_app.api.keys import KeysError
 from serve_app.settings import Settings, SettingsError
+from serve_app.validation import first_fault
 
 LEAST_MEMORY = 3_000_000_000
 PREFIX = str(Settings.model_config["env_prefix"])
@@ -72,9 +73,10 @@ def check_settings() -> list[str]:
     except (SettingsError, KeysError) as error:
         raise NotPossibleError(str(error)) from None
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        name = f"{PREFIX}{str(first['loc'][0]).upper()}" if first["loc"] else "A setting"
-        raise NotPossibleError(f"{name}: {first['msg']}.") from None
+        where, what = first_fault(error)
+        setting = where.partition(".")[0].upper()
+        name = f"{PREFIX}{setting}" if setting else "A setting"
+        raise NotPossibleError(f"{name}: {what}.") from None
     known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
     return [
         f"{name} is no setting of the service and has no effect: docs/settings.md has all."
@@ -104,14 +106,17 @@ def _taken(host: str, port: int) -> bool:
 
 
 def _by_whom(port: int) -> str:
-    process = next(_listeners(port), None)
-    if process is None:
-        return ""
-    name = process.name()
     whose = ""
-    if name == "haproxy":
-        alive = _has_company(process)
-        whose = " of another `sentiment run`" if alive else ", left over from an earlier run,"
+    try:
+        process = _listener(port)
+        if process is None:
+            return ""
+        name = process.name()
+        if name == "haproxy":
+            alive = _has_company(process)
+            whose = " of another `sentiment run`" if alive else ", left over from an earlier run,"
+    except psutil.Error:  # another user's, whom we may not see, or it has just ended
+        return ""
     return f" by {name}{whose} (process {process.pid})"
 
 
@@ -120,16 +125,13 @@ def _has_company(proxy: psutil.Process) -> bool:
     folder = re.search(r"/tmp/sent-\w+", " ".join(proxy.cmdline()))
     return folder is not None and any(
         folder[0] in " ".join(other.info["cmdline"] or ())
-        for other in psutil.process_iter(["cmdline"])
-        if other.name() != proxy.name()
+        for other in psutil.process_iter(["name", "cmdline"])
+        if other.info["name"] != proxy.name()
     )
 
 
-def _listeners(port: int) -> Iterator[psutil.Process]:
-    try:
-        connections = psutil.net_connections("tcp")
-    except psutil.Error:  # not allowed to see other users' sockets
-        connections = []
-    for connection in connections:
+def _listener(port: int) -> psutil.Process | None:
+    for connection in psutil.net_connections("tcp"):
         if connection.laddr and connection.laddr.port == port and connection.pid:
-            yield psutil.Process(connection.pid)
+            return psutil.Process(connection.pid)
+    return None

@@ -17,10 +17,10 @@ from serve_app.engine.artifacts import MANIFEST, ArtifactError, Artifacts, Manif
 from serve_app.jobs.errors import HubUnreachable, PrepareError, out_of_space
 from serve_app.jobs.fingerprint import fingerprint
 from serve_app.jobs.folder import refuse_strange, replacing
+from serve_app.jobs.labelled import LabelledError, require
 from serve_app.jobs.progress import Steps
 from serve_app.jobs.source import bundled, identify, prepared_folder
 from serve_app.jobs.stopping import Stopped, stoppable
-from serve_app.jobs.texts import require_labelled
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--labelled",
         type=Path,
-        metavar="FILE.tsv",
-        help="sentence<TAB>label, to measure accuracy and label flips with",
+        metavar="FILE",
+        help="CSV, TSV or NDJSON with the columns sentence and label, to measure accuracy and label"
+        " flips with",
     )
     result.add_argument(
         "--precision",
@@ -90,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with stoppable():
             prepare(options)
-    except PrepareError as error:
+    except (PrepareError, LabelledError) as error:
         return _refuse(str(error), 1)
     except Stopped as stop:
         return _refuse(f"stopped by {stop}; nothing was written", stop.code)
@@ -109,20 +110,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def prepare(options: Options) -> Manifest:
+def prepare(options: Options) -> None:
     """Make the folder, or find it made.
 
     Raises:
         PrepareError: the model cannot be had, or not in a form that agrees with torch.
+        LabelledError: the labelled file does not do.
     """
     start = time.monotonic()
     steps = Steps(8 if options.precision == "fp32" else 10)
     refuse_strange(options.output)
     if options.labelled is not None:  # before a model is fetched
-        require_labelled(options.labelled)
+        require(options.labelled)
     present = _present(options, steps)
     if _pinned_and_there(present, options):
-        return _up_to_date(options, present, steps)
+        _say_up_to_date(options, present, steps)
+        return
     try:
         with steps.step(f"finding {options.model or 'the bundled model'}"):
             source = identify(options.model, options.revision)
@@ -135,9 +138,10 @@ def prepare(options: Options) -> Manifest:
         if not _made_of(present, options, options.model, pinned):
             raise
         steps.say(f"{error}; {options.output} stays at revision {pinned}")
-        return present
+        return
     if present is not None and _made_of(present, options, source.model_id, source.digest):
-        return _up_to_date(options, present, steps)
+        _say_up_to_date(options, present, steps)
+        return
     with steps.step("fetching its files", bars=True):
         fetched = source.fetch()
     # read when torch is loaded: threads that spin while they wait starve each other on shared cores
@@ -149,7 +153,6 @@ def prepare(options: Options) -> Manifest:
         order = Order(source, options.labelled, options.precision, mark)
         manifest = build(order, fetched, scratch, steps)
     steps.say(f"{options.output} written in {time.monotonic() - start:.0f} s: {_summary(manifest)}")
-    return manifest
 
 
 def _present(options: Options, steps: Steps) -> Manifest | None:
@@ -158,7 +161,7 @@ def _present(options: Options, steps: Steps) -> Manifest | None:
         return Artifacts(options.output).manifest
     except ArtifactError as error:
         if (options.output / MANIFEST).exists():
-            steps.say(f"preparing anew, since {error}")
+            steps.say(f"preparing anew, since {error.what}")
         return None
 
 
@@ -178,12 +181,11 @@ def _made_of(present: Manifest, options: Options, model_id: str, digest: str) ->
     return present.fingerprint == _mark(options, model_id, digest)
 
 
-def _up_to_date(options: Options, present: Manifest, steps: Steps) -> Manifest:
+def _say_up_to_date(options: Options, present: Manifest, steps: Steps) -> None:
     steps.say(
         f"nothing to do: {options.output} is up to date ({present.model_id} at"
         f" {present.revision}, serves {present.precision})"
     )
-    return present
 
 
 def _summary(manifest: Manifest) -> str:

@@ -39,21 +39,28 @@ class Inputs:
     text: str
     ident: str | None
 
-    @property
     def stamps(self) -> Stamps:
-        """Of each file that is there."""
+        """Of each file that is there.
+
+        Raises:
+            ScoreError: it cannot be looked at.
+        """
         from pyarrow.fs import FileSelector, FileType
 
         found: Stamps = {}
         for file in self.files:
             files, path = place(file)
-            (info,) = files.get_file_info([path])
-            inside = info.type == FileType.Directory
-            for one in (
-                files.get_file_info(FileSelector(path, recursive=True)) if inside else [info]
-            ):
-                if one.type == FileType.File:
-                    found[one.path] = [one.size, one.mtime_ns]
+            try:
+                infos = files.get_file_info([path])
+                if infos[0].type == FileType.Directory:
+                    infos = files.get_file_info(FileSelector(path, recursive=True))
+            except OSError as error:
+                raise ScoreError(f"{file} cannot be read: {_said(error)}") from error
+            found |= {
+                info.path: [info.size, info.mtime_ns]
+                for info in infos
+                if info.type == FileType.File
+            }
         return found
 
     def look_through(self) -> "Found":
@@ -221,7 +228,7 @@ def inputs(files: Sequence[str], text: str, ident: str | None) -> Inputs:
     """The files by the endings of their names; a folder is taken to hold Parquet files.
 
     Raises:
-        ScoreError: they are of several kinds, or of none.
+        ScoreError: they are of several kinds, or of none, or cannot be looked at.
     """
     kinds = {_kind(file) for file in files}
     if len(kinds) > 1:
@@ -230,8 +237,11 @@ def inputs(files: Sequence[str], text: str, ident: str | None) -> Inputs:
 
 
 def _kind(file: str) -> str:
-    if Path(file).is_dir():
-        return "parquet"
+    try:
+        if Path(file).is_dir():
+            return "parquet"
+    except OSError as error:  # a folder above it is closed to us
+        raise ScoreError(f"{file} cannot be read: {error.strerror}.") from None
     name = file.lower().removesuffix(".gz").rpartition("/")[2]
     ending = name.rpartition(".")[2] if "." in name else "parquet"
     if ending not in KINDS:

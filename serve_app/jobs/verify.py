@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,11 @@ import numpy.typing as npt
 
 from serve_app.engine.artifacts import Measured, ProblemType
 from serve_app.engine.certificate import BATCH_BOUND
-from serve_app.engine.onnx_backend import open_session
+from serve_app.engine.onnx_backend import Feed
 from serve_app.engine.postprocess import DEFAULT_FUNCTION, Logits, apply, flipped, flips, margins
+from serve_app.engine.tokenizer import pad
 
 Probabilities = npt.NDArray[np.float64]
-Feed = dict[str, npt.NDArray[np.int64]]
 Run = Callable[[Feed], Logits]
 Plan = list[list[int]]
 
@@ -53,14 +52,8 @@ class Sample:
     pad: int
 
     def feed(self, numbers: Sequence[int]) -> Feed:
-        """Texts padded to the longest of them, int64 [texts, tokens]."""
-        length = max(len(self.ids[number]) for number in numbers)
-        ids = np.full((len(numbers), length), self.pad, dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, number in enumerate(numbers):
-            tokens = len(self.ids[number])
-            ids[row, :tokens] = self.ids[number]
-            mask[row, :tokens] = 1
+        """Texts padded to the longest of them."""
+        ids, mask = pad([self.ids[number] for number in numbers], self.pad)
         return {"input_ids": ids, "attention_mask": mask}
 
     def alone(self) -> Plan:
@@ -230,26 +223,6 @@ def torch_run(model: Any) -> Run:
         tensors = {name: torch.from_numpy(value) for name, value in feed.items()}
         with torch.inference_mode():
             logits: Logits = model(**tensors).logits.numpy()
-        return logits
-
-    return run
-
-
-def onnx_run(model: Path, threads: int) -> Run:
-    """Run an ONNX file on the CPU.
-
-    Args:
-        threads: of one call.
-    """
-    session = open_session(model, threads)
-    takes = {value.name for value in session.get_inputs()}
-
-    def run(feed: Feed) -> Logits:
-        # A lone text is all one segment.
-        feed = {**feed, "token_type_ids": np.zeros_like(feed["input_ids"])}
-        logits: Logits = session.run(
-            ["logits"], {name: value for name, value in feed.items() if name in takes}
-        )[0]
         return logits
 
     return run

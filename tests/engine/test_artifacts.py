@@ -1,12 +1,11 @@
 """A prepared folder that is incomplete or altered stops with a sentence that says which file."""
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from serve_app.engine.artifacts import ArtifactError, Artifacts
+from serve_app.engine.artifacts import FORMAT, ArtifactError, Artifacts
 
 
 @pytest.fixture
@@ -42,16 +41,28 @@ def test_an_altered_file_is_named(folder: Path) -> None:
         Artifacts(folder)
 
 
-def test_a_manifest_of_another_format_is_refused(folder: Path) -> None:
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["format"] = 999
-    path.write_text(json.dumps(manifest))
-    with pytest.raises(ArtifactError, match="format 999"):
-        Artifacts(folder)
+def test_a_manifest_of_another_format_is_refused_by_that(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"format": 999, "weights": "elsewhere"}')
+    with pytest.raises(ArtifactError) as error:
+        Artifacts(tmp_path)
+    assert error.value.what == f"{tmp_path} has format 999, this version reads {FORMAT}"
+    assert str(error.value) == f"{error.value.what}: run `sentiment prepare` again"
 
 
-def test_a_broken_manifest_is_refused(folder: Path) -> None:
-    (folder / "manifest.json").write_text("{")
+@pytest.mark.parametrize(
+    ("content", "clause"),
+    [('{"labels": "POSITIVE"}', "model_id: Field required"), ("[]", "the file: Input should be")],
+)
+def test_a_manifest_that_is_not_valid_says_its_first_fault(
+    content: str, clause: str, tmp_path: Path
+) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(ArtifactError, match=rf"manifest\.json is not valid \({clause}") as error:
+        Artifacts(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_broken_manifest_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(ArtifactError, match="cannot be read"):
-        Artifacts(folder)
+        Artifacts(tmp_path)

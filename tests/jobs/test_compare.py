@@ -118,6 +118,15 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_measured(
     assert "round 1" not in said.err
 
 
+def test_a_refusal_leaves_no_report_and_no_other_file_changed(tmp_path: Path) -> None:
+    new, old = tmp_path / "new.json", tmp_path / "old.json"
+    old.write_text("[]")
+    for path in (new, old):
+        assert main(["dev.tsv", "--model", str(tmp_path / "none"), "--json", str(path)]) == 1
+    assert not new.exists()
+    assert old.read_text() == "[]"
+
+
 def test_a_report_is_printed_where_the_disk_is_full_at_the_end(
     prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

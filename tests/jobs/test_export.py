@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
+from serve_app.engine.onnx_backend import onnx_run
 from serve_app.jobs import candidates, classifier, export, quantize, verify
 from serve_app.jobs.errors import PrepareError
 from serve_app.jobs.texts import fixed_texts
@@ -24,7 +25,7 @@ def judge(
     reference = verify.predict(run, sample, sample.sorted(), loaded.problem_type)
 
     def compare(path: Path) -> verify.Verdict:
-        run = verify.onnx_run(path, threads=1)
+        run = onnx_run(path, threads=1)
         return verify.measure(run, reference, sample, loaded.problem_type)
 
     return reference, compare

@@ -1,10 +1,10 @@
-"""Files of texts and labels for `sentiment compare`: what is read, and what is refused."""
+"""Files of texts and labels: what is read, and what is refused."""
 
 from pathlib import Path
 
 import pytest
 
-from serve_app.jobs.labelled import CompareError, read
+from serve_app.jobs.labelled import COLUMNS, Labelled, LabelledError, read, require
 
 
 def test_labels_that_cannot_be_one_are_left_aside(tmp_path: Path) -> None:
@@ -17,12 +17,11 @@ def test_labels_that_cannot_be_one_are_left_aside(tmp_path: Path) -> None:
 def test_labels_that_differ_in_case_alone_are_two(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text("sentence,label\na,Spam\nb,spam\nc,SPAM\n")
-    with pytest.raises(CompareError, match="the label 'SPAM'"):
+    with pytest.raises(LabelledError, match="the label 'SPAM'"):
         read(path, "sentence", "label", ["spam", "Spam", "ham"])
     path.write_text("sentence,label\na,Spam\nb,spam\n")
     found = read(path, "sentence", "label", ["spam", "Spam", "ham"]).labels
-    assert found is not None
-    assert found.tolist() == [1, 0]
+    assert found == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +39,7 @@ def test_what_is_wrong_with_a_file_is_told(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(CompareError, match=said):
+    with pytest.raises(LabelledError, match=said):
         read(path, "sentence", "label", ["NEGATIVE", "POSITIVE"])
 
 
@@ -67,5 +66,44 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
 def test_a_file_with_a_fault_is_refused(name: str, content: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(CompareError, match=said):
+    with pytest.raises(LabelledError, match=said):
         read(path, "sentence", "label", ["NO", "YES"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        'sentence\tlabel\nfine "as it is\t1\nbad\tNEGATIVE\n',
+        'sentence\tlabel\nfine "as it is\tpositive\nbad\t0\n',
+    ],
+)
+def test_labels_are_numbers_or_names(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "labelled.tsv"
+    path.write_text(content)
+    require(path)
+    found = read(path, *COLUMNS, ["NEGATIVE", "POSITIVE"])
+    assert found == Labelled(['fine "as it is', "bad"], [1, 0])
+
+
+def test_where_a_name_is_a_number_the_name_counts(tmp_path: Path) -> None:
+    path = tmp_path / "labelled.tsv"
+    path.write_text("sentence\tlabel\nbad\t-1\nso so\t0\ngood\t1\n")
+    assert read(path, *COLUMNS, ["-1", "0", "1"]).labels == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("text\tlabel\nfine\t1\n", "no column 'sentence', but text, label"),
+        ("sentence\tclass\nfine\t1\n", "no column 'label', but sentence, class"),
+        ("sentence\tlabel\nfine\t1\nfine\n", "row 2 has no 'label'"),
+        ("sentence\tlabel\nfine\t1\n \t1\n", "row 2 has a blank sentence"),
+    ],
+)
+def test_preparation_needs_a_label_and_a_sentence_in_each_row(
+    content: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "labelled.tsv"
+    path.write_text(content)
+    with pytest.raises(LabelledError, match=said):
+        require(path)

@@ -2,8 +2,11 @@
 
 import re
 import socket
+import subprocess
+import sys
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from serve_app.jobs.preflight import NotPossibleError, check, check_settings, cpus
@@ -52,17 +55,31 @@ def test_a_live_service_is_no_leftover(
     def process(number: int, name: str) -> SimpleNamespace:
         command = [name, "-f", "/tmp/sent-abc/haproxy.cfg"]
         return SimpleNamespace(
-            pid=number, name=lambda: name, cmdline=lambda: command, info={"cmdline": command}
+            pid=number,
+            name=lambda: name,
+            cmdline=lambda: command,
+            info={"name": name, "cmdline": command},
         )
 
     proxy = process(1, "haproxy")
     others = [proxy, *([process(2, "raylet")] if live else [])]
     monkeypatch.setattr("psutil.process_iter", lambda _: iter(others))
-    monkeypatch.setattr("serve_app.jobs.preflight._listeners", lambda _: iter([proxy]))
+    monkeypatch.setattr("serve_app.jobs.preflight._listener", lambda _: proxy)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(NotPossibleError, match=said):
+            check({"API": ("127.0.0.1", taken.getsockname()[1])}, cpus_needed=1, cpus=2)
+
+
+def test_an_owner_that_ends_meanwhile_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        ended = psutil.Process(process.pid)
+    monkeypatch.setattr("serve_app.jobs.preflight._listener", lambda _: ended)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(NotPossibleError, match=r"\(API\) is in use: end that process"):
             check({"API": ("127.0.0.1", taken.getsockname()[1])}, cpus_needed=1, cpus=2)
 
 

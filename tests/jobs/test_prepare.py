@@ -101,7 +101,9 @@ def test_a_change_or_damage_prepares_anew(
         Artifacts(output)
 
     assert prepare(*arguments) == 0
-    assert "int8.onnx was altered since preparation" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "preparing anew, since" in said
+    assert "int8.onnx was altered since preparation\n" in said
     for name in ("onnx/fp32.onnx", "onnx/int8.onnx", "torch/model.safetensors"):
         assert (output / name).read_bytes() == (prepared / name).read_bytes()
 
@@ -115,7 +117,7 @@ def test_a_change_or_damage_prepares_anew(
 
 def test_accuracy_is_measured_on_a_labelled_file(model: Path, tmp_path: Path) -> None:
     labelled = tmp_path / "labelled.tsv"
-    lines = ["sentence\tlabel", "the film was good\tPOSITIVE", "the film was bad\t0"]
+    lines = ["sentence\tlabel", "the film was good\tpositive", "the film was bad\t0"]
     labelled.write_text("\n".join(lines) + "\n")
 
     arguments = ("--model", model, "--output", tmp_path / "out", "--labelled", labelled)
@@ -125,6 +127,17 @@ def test_accuracy_is_measured_on_a_labelled_file(model: Path, tmp_path: Path) ->
     assert manifest.torch_accuracy in (0.0, 0.5, 1.0)
     assert manifest.measured["int8"].accuracy == manifest.torch_accuracy
     assert manifest.measured["int8"].texts == 130
+
+
+def test_a_label_that_the_model_has_not_is_said_in_a_sentence(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelled = tmp_path / "labelled.csv"
+    labelled.write_text("sentence,label\nthe film was good,maybe\n")
+    arguments = ("--model", model, "--output", tmp_path / "out", "--labelled", labelled)
+    assert prepare(*arguments) == 1
+    assert "row 1 has the label 'maybe'; the model has" in capsys.readouterr().err.splitlines()[-1]
+    nothing_left(tmp_path, "labelled.csv")
 
 
 def test_many_labels_at_once_are_scored_one_by_one(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from serve_app.engine.certificate import BATCH_BOUND
+from serve_app.engine.onnx_backend import onnx_run
 from serve_app.engine.postprocess import apply
 from serve_app.jobs import classifier
 from serve_app.jobs.candidates import export_and_fuse
@@ -24,7 +25,7 @@ from serve_app.jobs.quantize import (
     quantize_weights,
 )
 from serve_app.jobs.texts import fixed_texts
-from serve_app.jobs.verify import Run, Sample, onnx_run, tokenize
+from serve_app.jobs.verify import Run, Sample, tokenize
 
 Floats = npt.NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import pytest
 
 from serve_app.jobs import ndjson
 from serve_app.jobs.output import Output, ScoreError
-from serve_app.jobs.rows import inputs
+from serve_app.jobs.rows import Inputs, inputs
 
 
 def found(path: Path, content: str | bytes, ident: str | None = "id") -> tuple[int, pa.Schema]:
@@ -112,16 +112,16 @@ def test_what_is_done_is_done_for_the_files_as_they_were(tmp_path: Path) -> None
     frame = pd.DataFrame({**columns, "prediction_precision": ["int8"]})
     frame.astype({"prediction_error": "string"}).to_parquet(tmp_path / "out" / "part.parquet")
     with pytest.raises(ScoreError, match="1 of 2 rows were left out, since others had their 'id'"):
-        output.end(2, 1.0, files.stamps)
-    assert not output.is_done(job, files.stamps)
-    said = output.end(1, 1.0, files.stamps)
+        output.end(2, 1.0, files.stamps())
+    assert not output.is_done(job, files.stamps())
+    said = output.end(1, 1.0, files.stamps())
     assert said == "1 rows, 0 with errors, 1 longer than the model reads; the last run took 1 s."
-    assert output.is_done(job, files.stamps)
+    assert output.is_done(job, files.stamps())
     path.write_text("id,input\n1,a\n2,b\n")
     with pytest.raises(ScoreError, match="as it was before it changed"):
-        output.is_done(job, files.stamps)
+        output.is_done(job, files.stamps())
     path.unlink()
-    assert output.is_done(job, files.stamps)
+    assert output.is_done(job, files.stamps())
 
 
 def test_a_job_is_written_down_whole_or_not_at_all(
@@ -147,5 +147,10 @@ def test_what_cannot_be_reached_is_said(tmp_path: Path) -> None:
         Output("foo://bar")
     with pytest.raises(ScoreError, match="cannot be read"):
         inputs([str(tmp_path / "none.csv")], "input", None).look_through()
+    closed = str(tmp_path / f"{'x' * 300}.csv")  # which root may not look at either
+    with pytest.raises(ScoreError, match=rf"{closed} cannot be read: File name too long\.$"):
+        inputs([closed], "input", None)
+    with pytest.raises(ScoreError, match=rf"{closed} cannot be read: .*File name too long.*\.$"):
+        Inputs([closed], "csv", "input", None).stamps()
     with pytest.raises(ScoreError, match="several kinds: csv, tsv"):
         inputs(["a.csv", "b.tsv"], "input", None)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
+import pyarrow as pa
 import pytest
 
 from serve_app.engine.artifacts import Artifacts
@@ -19,7 +20,7 @@ from serve_app.engine.batcher import Budget
 from serve_app.engine.loading import load
 from serve_app.engine.postprocess import apply
 from serve_app.jobs.output import ADDED, ERROR, LABEL, PRECISION, SCORE, TRUNCATED, ScoreError
-from serve_app.jobs.score import neighbours, parser, score
+from serve_app.jobs.score import Scorer, neighbours, parser, score
 from tests.jobs.conftest import ROOT
 
 ALONE = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
@@ -208,6 +209,13 @@ def test_a_ray_of_its_own_unless_a_cluster_is_named(
         score(parser().parse_args(arguments))
     assert given["address"] == address
     assert (given["num_cpus"] is None) == (address is None)
+
+
+def test_a_row_without_a_text_is_told_so(prepared: Path) -> None:
+    scorer = Scorer(str(prepared), "onnx", "review")
+    for value, kind in ((None, "null"), (3, "a number"), (["a", "b"], "a list")):
+        scored = scorer(pa.table({"review": [value]}))
+        assert scored[ERROR].to_pylist() == [f"`review` must be a text, not {kind}."]
 
 
 def test_neighbours_hold_every_text_once_within_the_budget() -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from serve_app.engine.artifacts import Measured
+from serve_app.engine.onnx_backend import Feed
 from serve_app.engine.postprocess import Logits, flipped, margins
 from serve_app.jobs.verify import (
-    Feed,
     Probabilities,
     Sample,
     Verdict,

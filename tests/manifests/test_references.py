@@ -13,7 +13,6 @@ from tests.manifests.conftest import ACCOUNT, IMAGES, SERVES, pod_templates
 from ui.settings import Settings as PageSettings
 
 GUIDE = ROOT / "docs" / "operations.md"
-BY_THE_OPERATOR = {"Service": {"sentiment-serve-svc"}}
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 PATHS = {"/-/healthz": "serve", "/api/healthz": "agent", "/_stcore/health": "http"}
 """Probe paths, each with the port of the program that has it; rehearsal and images call them."""

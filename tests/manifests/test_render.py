@@ -120,6 +120,26 @@ def test_refuses_a_replica_that_fits_on_no_worker(monkeypatch: pytest.MonkeyPatc
         render("eks", IMAGES, ACCOUNT)
 
 
+@pytest.mark.parametrize("cpu", ["1.5", "1500m", "2", "2000m"])
+def test_a_part_of_a_cpu_counts_as_a_whole_one(cpu: str) -> None:
+    container = {"resources": {"requests": {"cpu": cpu}}}
+    group = {"rayStartParams": {}, "template": {"spec": {"containers": [container]}}}
+    assert module.ray_cpus(group) == 2
+
+
+def test_a_configuration_that_does_not_do_is_refused_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "kustomization.yaml").write_text("")
+    (tmp_path / "own" / "serve_config.yaml").write_text("applications:\n- name: other\n")
+    monkeypatch.setattr(module, "OVERLAYS", tmp_path)
+    assert main(["own"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("manifests: ")
+    assert "the override names 'other', which is not in the base." in said
+
+
 def test_command_writes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "made" / "local.yaml"
     assert main(["local", "--serve", "a/b:1", "--output", str(output)]) == 0
