@@ -14,7 +14,6 @@ from serve_app.dispatcher import Dispatcher
 from serve_app.serve_config import APPLICATION
 
 TIMEOUT_S = 5.0
-ENDING = (ReplicaState.STOPPING,)
 
 
 async def serve_status() -> ServeStatus:
@@ -43,7 +42,7 @@ async def snapshot(
         result[backend] = {
             "deployment": handle.deployment_name,
             "status": deployments[handle.deployment_name].status.value,
-            "target": sum(n for state, n in states.items() if state not in ENDING),
+            "target": sum(n for state, n in states.items() if state != ReplicaState.STOPPING),
             "running": states.get(ReplicaState.RUNNING, 0),
             "waiting_texts": dispatchers[backend].waiting,
             "ongoing_requests": dispatchers[backend].requests,

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-_ALGORITHM = "(RS|PS|ES)(256|384|512)|EdDSA"
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
 
 
 class SettingsError(Exception):
@@ -168,9 +170,10 @@ class Settings(BaseSettings):
         min_length=1,
         description="This service's name in the tokens' `aud`; for SENTIMENT_AUTH=oidc.",
     )
-    oidc_algorithms: str = Field(
+    oidc_algorithms: Annotated[tuple[Algorithm, ...], NoDecode] = Field(
         default="RS256,ES256",
-        pattern=rf"^({_ALGORITHM})(,({_ALGORITHM}))*$",
+        validate_default=True,
+        min_length=1,
         description="The only algorithms, by comma, that tokens may be signed with; of"
         " RS, PS and ES with 256, 384 or 512, and EdDSA.",
     )
@@ -213,7 +216,7 @@ class Settings(BaseSettings):
         description="Seconds after which Redis counts as away.",
     )
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "oidc_algorithms", mode="before")
     @classmethod
     def _by_comma(cls, value: object) -> object:
         if isinstance(value, str):

@@ -86,8 +86,6 @@ class Answer:
     """Milliseconds from sending to having the answer."""
     timing: Timing | None = None
     batch_size: int | None = None
-    model: str | None = None
-    request_id: str | None = None
     truncated: int = 0
 
     @property
@@ -132,11 +130,18 @@ class Certificate(_Lenient):
 
 
 class BackendInfo(_Lenient):
+    """What a backend may use, and the arithmetic it does with it."""
+
     precision: str | None = None
     threads: int | None = None
     workers: int | None = None
     cpus: float | None = None
-    certificate: Certificate | None = None
+
+    def __str__(self) -> str:
+        precision = self.precision or "precision unknown"
+        if self.threads is None:
+            return f"{precision}, threads unknown"
+        return f"{precision}, {self.threads} thread{'' if self.threads == 1 else 's'}"
 
 
 class ModelInfo(_Lenient):

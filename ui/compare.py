@@ -15,34 +15,12 @@ NEAR_PERCENT = 5.0
 """Two times this close are called equal: a single request moves by more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a backend may use, and the arithmetic it does with it."""
-
-    precision: str | None
-    threads: int | None
-    cpus: float | None
-    workers: int | None
-
-    @classmethod
-    def of(cls, info: BackendInfo) -> "Budget":
-        return cls(info.precision, info.threads, info.cpus, info.workers)
-
-    def __str__(self) -> str:
-        parts = [self.precision or "precision unknown"]
-        if self.threads is None:
-            parts.append("threads unknown")
-        else:
-            parts.append(f"{self.threads} thread{'' if self.threads == 1 else 's'}")
-        return ", ".join(parts)
-
-
-def budgets(info: Info) -> list[Budget]:
+def budgets(info: Info) -> list[BackendInfo]:
     """PyTorch's and ONNX's."""
-    return [Budget.of(info.backend(backend)) for backend in BACKENDS]
+    return [info.backend(backend) for backend in BACKENDS]
 
 
-def unequal(one: Budget, other: Budget, *, under_load: bool = False) -> str | None:
+def unequal(one: BackendInfo, other: BackendInfo, *, under_load: bool = False) -> str | None:
     """Say why two budgets allow no ratio; nothing where they allow it.
 
     Precision is what the backends differ in on purpose, so it is named beside a ratio rather
@@ -59,7 +37,7 @@ def unequal(one: Budget, other: Budget, *, under_load: bool = False) -> str | No
     return None
 
 
-def _cpus(budget: Budget) -> str:
+def _cpus(budget: BackendInfo) -> str:
     return "an unknown number of" if budget.cpus is None else f"{budget.cpus:g}"
 
 

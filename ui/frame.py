@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from ui import states
 from ui.answers import BACKENDS, NAMES, Backend, Info
-from ui.compare import Budget
 from ui.errors import ServiceError
 from ui.labels import BadgeColour
 from ui.service import Service, service
@@ -72,7 +71,7 @@ def _served(info: Info) -> None:
         for backend in BACKENDS:
             if backend in info.backends:
                 there = info.backends[backend] is not None
-                budget = str(Budget.of(info.backend(backend))) if there else "not ready"
+                budget = str(info.backend(backend)) if there else "not ready"
                 st.badge(
                     f"{NAMES[backend]}: {escaped(budget)}",
                     icon=":material/memory:" if there else ":material/hourglass_top:",

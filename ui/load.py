@@ -151,7 +151,7 @@ def _blocks(texts: Sequence[str], *, together: bool) -> list[list[tuple[Backend,
 
 
 def _answering(info: Info) -> tuple[object, ...]:
-    """What a backend's times depend on; a certificate is one replica's, so that it may differ."""
+    """What a backend's times depend on."""
     return (info.model, info.config_hash, *budgets(info))
 
 

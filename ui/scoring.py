@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import pandas as pd
@@ -37,7 +37,7 @@ class Progress:
     """One backend's part of a run; `rows` are those that have come so far, without a gap."""
 
     total: int
-    rows: dict[int, Scored] = field(default_factory=dict)
+    rows: list[Scored] = field(default_factory=list)
     truncated: int = 0
     """Texts that were cut, in the calls that came to their end: there they say so."""
     uncounted: bool = False
@@ -74,8 +74,13 @@ class Progress:
         """Seconds until all rows are done, as it looks now."""
         return (self.total - self.done) / self.rate if self.rate > 0 else None
 
+    def padded(self) -> list[Scored | None]:
+        """One for each row of the file; None for those that have not come."""
+        rows: list[Scored | None] = [*self.rows]  # more may come meanwhile
+        return rows + [None] * (self.total - len(rows))
+
     def take(self, scored: Scored, now: float) -> None:
-        self.rows[scored.id] = scored
+        self.rows.append(scored)
         if not self.marks or now - self.marks[-1][0] >= 0.1:
             self.marks.append((now, self.done))
             while now - self.marks[0][0] > RATE_WINDOW_S and len(self.marks) > 2:
@@ -114,7 +119,7 @@ class ScoreRun(Work):
                 refusals, scored_at = 0, time.monotonic()
             except TooLargeError as error:
                 if size == 1:
-                    side.take(Scored(side.done, error=error.sentence), time.monotonic())
+                    side.take(Scored(0, error=error.sentence), time.monotonic())
                 size = max(1, size // 2)
             except ServiceError as told:
                 fault = self._client.diagnose(told)
@@ -143,7 +148,7 @@ class ScoreRun(Work):
                     continue
                 if scored.id != side.done - start:
                     raise ServiceError("The service's answers do not match the rows it was sent.")
-                side.take(replace(scored, id=side.done), time.monotonic())
+                side.take(scored, time.monotonic())
                 if self.stopped:
                     return
         finally:
@@ -164,7 +169,7 @@ def joined(frame: pd.DataFrame, sides: dict[Backend, Progress]) -> pd.DataFrame:
     """Put what was scored so far beside the file's own columns."""
     columns: dict[str, list[object]] = {}
     for backend, side in sides.items():
-        rows = [side.rows.get(number) for number in range(len(frame))]
+        rows = side.padded()
         columns[f"{backend}_label"] = [r.label if r else None for r in rows]
         columns[f"{backend}_score"] = [r.score if r else None for r in rows]
         columns[f"{backend}_error"] = [r.error if r else None for r in rows]

@@ -52,8 +52,6 @@ def answer(
         round_trip=round_trip,
         timing=Timing.parse(headers.get("Server-Timing")),
         batch_size=_number(headers.get("X-Batch-Size")),
-        model=headers.get("X-Model"),
-        request_id=headers.get("X-Request-Id"),
         truncated=_number(headers.get("X-Truncated")) or 0,
     )
 

@@ -148,7 +148,8 @@ async def answer(
     """
     try:
         answers = await infer(gateway, backend, asked.texts)
-        for index, message in answers.errors.items():
+        if answers.errors:
+            index, message = min(answers.errors.items())
             raise ProblemError(MODEL_FAILED, f"{message}.", field=f"{asked.field}[{index}]")
         return answers
     except Exception:  # who hangs up pays: what was worked on by then is not known

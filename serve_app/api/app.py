@@ -50,7 +50,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     """All routes over one gateway."""
     app = document.Api(gateway.settings)
     hot = infer.endpoints(gateway)
-    app.include_router(infer.router(gateway, hot))
+    app.include_router(infer.router(hot))
     app.include_router(stream.router(gateway))
     app.include_router(huggingface.router(gateway))
     app.include_router(open_inference.router(gateway))

@@ -106,10 +106,9 @@ def _unauthorized(reason: str) -> ProblemError:
 def _tokens(settings: Settings) -> Tokens:
     assert settings.oidc_issuer is not None  # Settings refuses the mode without
     assert settings.oidc_audience is not None
-    algorithms = tuple(settings.oidc_algorithms.split(","))
     issuer = Issuer(
         settings.oidc_issuer,
-        algorithms,
+        settings.oidc_algorithms,
         lifetime=settings.oidc_cache_s,
         pause=settings.oidc_pause_s,
     )
@@ -117,6 +116,6 @@ def _tokens(settings: Settings) -> Tokens:
         issuer,
         settings.oidc_issuer,
         settings.oidc_audience,
-        algorithms,
+        settings.oidc_algorithms,
         settings.oidc_leeway_s,
     )

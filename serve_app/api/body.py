@@ -44,13 +44,18 @@ def require_media(request: Request, other: str | None = None) -> str:
     Raises:
         ProblemError: 415, its Content-Type says that it is not.
     """
-    media = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    media = media_type(request, "application/json")
     if media not in ("application/json", other) and not media.endswith("+json"):
         also = f" or {other}" if other else ""
         raise ProblemError(
             MEDIA, f"Content-Type is {media or 'empty'}; send application/json{also}."
         )
     return media
+
+
+def media_type(request: Request, default: str = "") -> str:
+    """What Content-Type names, without its parameters."""
+    return request.headers.get("content-type", default).split(";")[0].strip().lower()
 
 
 def require_plain(request: Request) -> None:

@@ -108,7 +108,9 @@ class ReplicaState(BaseModel):
 class Deployment(BaseModel):
     deployment: str
     status: str
-    target: int
+    target: int = Field(
+        description="Replicas that are not stopping; while new ones replace old ones, both."
+    )
     running: int
     waiting_texts: int = Field(
         description="Not yet answered, in the ingress replica that is asked."

@@ -40,7 +40,7 @@ def endpoints(gateway: Gateway) -> dict[str, Endpoint]:
     return {f"/{backend}/infer": endpoint(backend) for backend in gateway.dispatchers}
 
 
-def router(gateway: Gateway, by_path: Mapping[str, Endpoint]) -> APIRouter:
+def router(by_path: Mapping[str, Endpoint]) -> APIRouter:
     """The routes, as FastAPI knows and documents them."""
     routes = APIRouter()
     for path, endpoint in by_path.items():

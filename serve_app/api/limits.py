@@ -254,7 +254,7 @@ class Quota:
         assert self._limit is not None
         return ProblemError(
             QUOTA,
-            f"The quota of {self._limit.amount} texts per {self._per} has no {texts} left;"
+            f"The quota of {self._limit.amount} texts per {self._per} does not have {texts} left;"
             f" try again in {verdict.retry_after} s.",
             headers={**verdict.headers, "Retry-After": str(verdict.retry_after)},
         )

@@ -14,7 +14,7 @@ import orjson
 
 from serve_app.api.body import parse
 from serve_app.api.errors import INVALID, ProblemError
-from serve_app.api.schemas import check_texts, quoted
+from serve_app.api.schemas import check_text, quoted
 
 _BOM = "\ufeff".encode()
 LONGEST_ID = 1024
@@ -182,7 +182,7 @@ class CsvRows(Rows):
         self._quoted = bool(quoted)  # where it is not known, a quote may have closed
         if not self._refused and (line is None or len(self._open) > self._limit):
             if self._header is None:
-                self._checked_header([], fault)
+                raise _bad_header(fault.replace("The row", "The CSV's header"))
             self._append(rows, Row(self._number, None, fault))
             self._refused, self._open = True, bytearray()
         if self._quoted:  # the field goes on in the next line
@@ -210,7 +210,9 @@ class CsvRows(Rows):
         except (UnicodeDecodeError, csv.Error) as error:
             fault = f"The row is no CSV in UTF-8: {error}."
         if self._header is None:
-            self._header = self._checked_header(fields, fault)
+            if fault:
+                raise _bad_header(fault.replace("The row", "The CSV's header"))
+            self._header = self._checked_header(fields)
             self._text_at = fields.index(self._column)
             self._id_at = fields.index("id") if "id" in fields else None
         elif not fields:
@@ -226,16 +228,14 @@ class CsvRows(Rows):
             else:
                 self._append(rows, _checked(row, fields[self._text_at], self._column))
 
-    def _checked_header(self, fields: list[str], fault: str) -> list[str]:
+    def _checked_header(self, fields: list[str]) -> list[str]:
         """
         Raises:
-            ProblemError: 422, it cannot be read, or has not the column once.
+            ProblemError: 422, it has not the column once, or too many.
         """
         have = ", ".join(map(quoted, fields[:SHOWN_COLUMNS])) or "none"
         have += ", …" * (len(fields) > SHOWN_COLUMNS)
-        if fault:
-            detail = fault.replace("The row", "The CSV's header")
-        elif len(fields) > MOST_COLUMNS:
+        if len(fields) > MOST_COLUMNS:
             detail = f"The CSV has {len(fields)} columns; it may have {MOST_COLUMNS}."
         elif self._column not in fields:
             detail = f"The CSV has no column {quoted(self._column)}; it has {have}."
@@ -243,7 +243,11 @@ class CsvRows(Rows):
             detail = f"The CSV has several columns {quoted(twice[0])}; it has {have}."
         else:
             return fields
-        raise ProblemError(INVALID, detail, field="text_column")
+        raise _bad_header(detail)
+
+
+def _bad_header(detail: str) -> ProblemError:
+    return ProblemError(INVALID, detail, field="text_column")
 
 
 def _has_too_many(record: bytes) -> bool:
@@ -275,10 +279,8 @@ def _ends_quoted(line: bytes, within: bool) -> bool | None:
 
 
 def _checked(row: Any, text: Any, field: str) -> Row:
-    if not isinstance(text, str):
-        return Row(row, None, f"`{field}` must be a text.")
     try:
-        check_texts(text, 1, field=field)
+        check_text(text, field)
     except ProblemError as problem:
         return Row(row, None, problem.detail)
     return Row(row, text)

@@ -90,7 +90,7 @@ def check_texts(value: Any, max_texts: int, *, field: str) -> list[str]:
         ProblemError: 422, naming the item at fault.
     """
     if isinstance(value, str):
-        _check_text(value, field)
+        check_text(value, field)
         return [value]
     if not isinstance(value, list):
         raise ProblemError(INVALID, f"`{field}` must be a text or a list of texts.", field=field)
@@ -103,8 +103,29 @@ def check_texts(value: Any, max_texts: int, *, field: str) -> list[str]:
             field=field,
         )
     for index, text in enumerate(value):
-        _check_text(text, f"{field}[{index}]")
+        check_text(text, f"{field}[{index}]")
     return value
+
+
+def check_text(text: Any, field: str) -> None:
+    """
+    Raises:
+        ProblemError: 422, it is no text, or a blank one, or none that can be sent on.
+    """
+    if not isinstance(text, str):
+        raise ProblemError(
+            INVALID, f"`{field}` must be a text, not {_json_type(text)}.", field=field
+        )
+    if not text or text.isspace():
+        raise ProblemError(INVALID, f"`{field}` is blank.", field=field)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ProblemError(
+            INVALID,
+            f"`{field}` has a lone surrogate at position {error.start}, which is no character.",
+            field=field,
+        ) from None
 
 
 def object_of(body: dict[str, Any], name: str, *, at: str = "") -> dict[str, Any]:
@@ -127,7 +148,7 @@ def object_of(body: dict[str, Any], name: str, *, at: str = "") -> dict[str, Any
     return value
 
 
-def flag_of(body: dict[str, Any], name: str, *, default: bool = False, at: str = "") -> bool:
+def flag_of(body: dict[str, Any], name: str, *, at: str, default: bool = False) -> bool:
     """An optional field that is true or false.
 
     Raises:
@@ -174,23 +195,6 @@ def whole(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if value == value // 1 else None
-
-
-def _check_text(text: Any, field: str) -> None:
-    if not isinstance(text, str):
-        raise ProblemError(
-            INVALID, f"`{field}` must be a text, not {_json_type(text)}.", field=field
-        )
-    if not text or text.isspace():
-        raise ProblemError(INVALID, f"`{field}` is blank.", field=field)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ProblemError(
-            INVALID,
-            f"`{field}` has a lone surrogate at position {error.start}, which is no character.",
-            field=field,
-        ) from None
 
 
 def _json_type(value: Any) -> str:

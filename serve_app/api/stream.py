@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from serve_app.api.answers import ANSWERED, HUNG_UP, count, infer, observe
-from serve_app.api.body import require_plain
+from serve_app.api.body import media_type, require_plain
 from serve_app.api.client import Client
 from serve_app.api.errors import (
     INTERNAL,
@@ -121,7 +121,7 @@ def _asked(request: Request) -> tuple[str | None, int]:
         ProblemError: 415 another type or compressed, 422 a query that is not valid.
     """
     require_plain(request)
-    media = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    media = media_type(request)
     if media not in (NDJSON, CSV):
         raise ProblemError(MEDIA, f"Content-Type is {media or 'empty'}; send {NDJSON} or {CSV}.")
     asked = request.query_params
@@ -375,40 +375,41 @@ class _Stream(Response):
 
     async def _answer(self, rows: list[Row]) -> _Piece:
         texts = [row.text for row in rows if row.text is not None]
-        lines: list[dict[str, Any]] = []
         async with self._drawing:  # one after the other: patience begins when it is its turn
             drawn = await self._gateway.quota.draw_patiently(self._client, len(texts), PATIENCE_S)
-        taken = len(texts)
-        try:
-            answers = await self._try(texts) if texts else None
-        except (ProblemError, asyncio.CancelledError):
-            await self._give_back(taken, drawn)
-            raise
-        if answers is not None:
+        taken, truncated = len(texts), 0
+        results: list[dict[str, Any]] = []
+        if texts:
+            try:
+                answers = await self._try(texts)
+            except (ProblemError, asyncio.CancelledError):
+                await self._give_back(taken, drawn)
+                raise
             if answers.errors:
                 taken -= len(answers.errors)
                 await self._give_back(len(answers.errors), drawn)
             observe(self._gateway, self._backend, answers, queued=False)
-            scores = apply(answers.logits, self._function)
-            best = scores.argmax(axis=1).tolist()
-            values = scores.max(axis=1).tolist()
-        at = 0
-        for row in rows:
-            if row.text is None:
-                lines.append({"id": row.id, "error": row.error})
-                continue
-            assert answers is not None
-            if at in answers.errors:
-                lines.append({"id": row.id, "error": answers.errors[at]})
-            else:
-                lines.append({"id": row.id, "label": self._labels[best[at]], "score": values[at]})
-            at += 1
+            truncated = answers.truncated
+            results = self._results(answers)
+        result = iter(results)
+        lines = [
+            {"id": row.id, **({"error": row.error} if row.text is None else next(result))}
+            for row in rows
+        ]
         errors = sum("error" in line for line in lines)
         if errors:
             self._gateway.telemetry.note(BAD_ROWS, errors, backend=self._backend)
         body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
-        truncated = 0 if answers is None else answers.truncated
         return _Piece(body, len(lines), errors, truncated, taken, drawn)
+
+    def _results(self, answers: Answers) -> list[dict[str, Any]]:
+        """What the line of each text says beside its id."""
+        scores = apply(answers.logits, self._function)
+        best = zip(scores.argmax(axis=1).tolist(), scores.max(axis=1).tolist(), strict=True)
+        results = [{"label": self._labels[label], "score": score} for label, score in best]
+        for index, message in answers.errors.items():
+            results[index] = {"error": message}
+        return results
 
     async def _give_back(self, texts: int, drawn: Verdict) -> None:
         """Undo a draw; whose stream was cancelled, however it was, pays for what the model had."""

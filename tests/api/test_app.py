@@ -9,6 +9,8 @@ import pytest
 from serve_app.api import shedding
 from serve_app.api.gateway import ARRIVING
 from serve_app.dispatcher import BackendError
+from serve_app.lane import Dropped
+from serve_app.messages import Call, Reply
 from serve_app.serve_config import load
 from serve_app.settings import Settings
 from serve_app.telemetry import INFERENCE, QUEUE, REFUSED, REQUESTS, SHADOWED, TEXTS, TOKENIZE
@@ -303,6 +305,24 @@ async def test_a_text_that_the_model_fails_on_is_told_and_all_are_given_back(pat
         if path == "/onnx/infer"
         else {"error": "it is odd."}
     )
+
+
+async def test_of_several_texts_that_the_model_fails_on_the_first_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(texts_per_call=1)
+    calls: list[asyncio.Task[Any] | None] = []
+
+    async def call(call: Call, dropped: Dropped) -> Reply:
+        calls.append(asyncio.current_task())
+        if len(calls) == 1:  # the second text's answer is there before the first's
+            await world.until(lambda: len(calls) > 1 and calls[1] and calls[1].done())
+        return await World._call(world, call, dropped)
+
+    monkeypatch.setattr(world.gateway.dispatchers["onnx"], "_call", call)
+    async with client(world.app) as http:
+        failed = await http.post("/onnx/infer", json={"input": ["bad", "bad"]})
+    assert failed.json()["field"] == "input[0]"
 
 
 @pytest.mark.parametrize("path", PROTOCOLS)

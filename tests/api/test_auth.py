@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 
 from serve_app.api.client import ANONYMOUS, SCOPES
+from serve_app.api.issuer import FAMILIES
 from serve_app.api.keys import Records, make, write
 from serve_app.jobs.preflight import NotPossibleError, check_settings
-from serve_app.settings import Settings, SettingsError
+from serve_app.settings import Algorithm, Settings, SettingsError
 from tests.api.asking import client
 from tests.api.world import World
 from tests.refused import NAMES, Guarded, reason_of, table
@@ -213,7 +214,13 @@ def test_run_refuses_with_a_sentence_before_it_starts_anything(
 @pytest.mark.parametrize("algorithms", ["HS256", "none", "RS256,HS256", "", "RS256;ES256"])
 def test_only_algorithms_with_public_keys_can_be_pinned(algorithms: str) -> None:
     with pytest.raises(ValueError, match="oidc_algorithms"):
-        Settings(oidc_algorithms=algorithms)
+        Settings.model_validate({"oidc_algorithms": algorithms})
+
+
+def test_each_algorithm_that_can_be_pinned_has_a_kind_of_keys() -> None:
+    named = Settings.model_validate({"oidc_algorithms": ", ".join(FAMILIES)}).oidc_algorithms
+    assert named == tuple(FAMILIES)
+    assert set(named) == set(get_args(Algorithm))
 
 
 @pytest.mark.parametrize("mode", ["", "api_key", "none,oidc", "oidc,oidc"])

@@ -195,6 +195,7 @@ async def test_every_protocol_draws_and_says_so() -> None:
         for path, body in asked.items():
             answer = await http.post(path, json=body)
             assert answer.status_code == 429, path
+            assert "3 texts per hour does not have 1 left" in answer.text
             assert rate(answer.headers)[0] == 0
             assert int(answer.headers["Retry-After"]) >= 1
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from serve_app.api.errors import KINDS
 from serve_app.api.huggingface import HuggingFaceRequest
 from serve_app.api.open_inference_schemas import OpenInferenceRequest
 from serve_app.api.schemas import InferRequest
+from serve_app.engine.certificate import Certificate
 from tests.api.asking import client
 from tests.api.world import World
 
@@ -102,6 +104,11 @@ def test_every_reference_leads_somewhere(document: Document) -> None:
     assert names == document["components"]["schemas"].keys()
     assert "$defs" not in json.dumps(document)
     assert '"x-' not in json.dumps(document)
+
+
+def test_a_certificate_is_documented_as_a_replica_has_it(document: Document) -> None:
+    told = document["components"]["schemas"]["Certificate"]["properties"]
+    assert list(told) == [field.name for field in fields(Certificate)]
 
 
 def test_a_list_may_have_as_many_texts_as_the_setting_says(document: Document) -> None:

@@ -52,7 +52,7 @@ BAD = {
     b"{": "not JSON",
     b"[1]": "JSON object",
     b'{"id": 7}': "missing",
-    b'{"id": 7, "input": 3}': "must be a text",
+    b'{"id": 7, "input": 3}': "must be a text, not a number",
     b'{"id": 7, "input": " "}': "blank",
     b'{"input": "\\ud800"}': "surrogate",
     b'{"input": "\xff"}': "not JSON",

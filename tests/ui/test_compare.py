@@ -6,7 +6,7 @@ from tests.ui.stand_in import Refusal, StandIn
 from ui import errors
 from ui.answers import Answer, Backend, BackendInfo, Score, Timing
 from ui.client import Client
-from ui.compare import Budget, Comparison, ask, completed, unequal, verdict
+from ui.compare import Comparison, ask, completed, unequal, verdict
 
 
 def answer(backend: Backend, server: float | None = None, **more: Any) -> Answer:
@@ -68,9 +68,9 @@ def test_the_verdict_is_in_words(percent: float, words: str) -> None:
     assert verdict(percent) == words
 
 
-def budget(**more: Any) -> Budget:
+def budget(**more: Any) -> BackendInfo:
     given: dict[str, Any] = {"precision": "fp32", "threads": 1, "cpus": 1.0, "workers": 2}
-    return Budget(**(given | more))
+    return BackendInfo(**(given | more))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_workers_count_under_load() -> None:
 
 def test_a_budget_names_precision_and_threads() -> None:
     assert str(budget(precision="int8", threads=2)) == "int8, 2 threads"
-    assert str(Budget.of(BackendInfo())) == "precision unknown, threads unknown"
+    assert str(BackendInfo()) == "precision unknown, threads unknown"
 
 
 def test_both_backends_are_asked_and_one_may_fail(client: Client, stand_in: StandIn) -> None:

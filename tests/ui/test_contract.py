@@ -50,7 +50,7 @@ def test_one_text(api: Client, world: World, backend: Backend) -> None:
     assert answer.timing is not None
     assert answer.timing.total is not None
     assert answer.timing.tokenize == pytest.approx(0.1)
-    assert (answer.batch_size, answer.model) == (1, "arithmetic")
+    assert answer.batch_size == 1
     assert answer.round_trip >= answer.timing.server
 
 

@@ -139,6 +139,12 @@ def test_no_ratio_where_what_is_served_changed_meanwhile(client: Client, stand_i
     assert run.info.backend("onnx").precision == "int8", "what it began with"
 
 
+def test_a_certificate_of_another_replica_is_no_change(client: Client, stand_in: StandIn) -> None:
+    after(client, 10, lambda: stand_in.info["backends"]["onnx"].update(certificate={"cpu": "B"}))
+    run = LoadRun(client, ["x"] * 8, 1, together=False).start()
+    assert "ONNX answered in" in str(ratio(run, SERVER_TIME))
+
+
 def test_no_ratio_where_the_page_did_other_work(client: Client) -> None:
     class Other(work.Work):
         def work(self) -> None:

@@ -20,7 +20,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def labels(side: Progress) -> list[str | None]:
-    return [side.rows[n].label for n in range(side.done)]
+    return [row.label for row in side.rows]
 
 
 def test_all_rows_through_both_in_short_calls(client: Client, stand_in: StandIn) -> None:
@@ -132,7 +132,7 @@ def test_the_rate_while_it_runs_is_that_of_late() -> None:
 
 def test_the_files_own_columns_of_the_same_name_give_way() -> None:
     frame = pd.DataFrame({"text": ["a"], "onnx_label": ["old"]})
-    side = Progress(1, {0: Scored(0, "NEW", 0.9)})
+    side = Progress(1, [Scored(0, "NEW", 0.9)])
     assert joined(frame, {"onnx": side})["onnx_label"].tolist() == ["NEW"]
     assert replaced(frame, ["onnx"]) == ["onnx_label"]
     assert replaced(frame, ["transformers"]) == []
@@ -140,7 +140,7 @@ def test_the_files_own_columns_of_the_same_name_give_way() -> None:
 
 def test_an_error_of_an_earlier_run_does_not_stay_beside_the_new_label() -> None:
     frame = pd.DataFrame({"text": ["a"], "onnx_error": ["old"], "transformers_label": ["own"]})
-    found = joined(frame, {"onnx": Progress(1, {0: Scored(0, "NEW", 0.9)})})
+    found = joined(frame, {"onnx": Progress(1, [Scored(0, "NEW", 0.9)])})
     assert found.columns.tolist() == ["text", "transformers_label", "onnx_label", "onnx_score"]
 
 

@@ -19,7 +19,7 @@ SHOWN_LABELS = 12
 def labels(sides: Mapping[Backend, Progress], known: Sequence[str]) -> alt.Chart:
     """How many rows each backend gave each label."""
     found = {
-        backend: Counter(r.label for r in list(side.rows.values()) if r.label is not None)
+        backend: Counter(r.label for r in side.rows if r.label is not None)
         for backend, side in sides.items()
     }
     everything = sum(found.values(), Counter(dict.fromkeys(known, 0)))
@@ -48,7 +48,7 @@ def scores(sides: Mapping[Backend, Progress]) -> alt.Chart:
     """How sure each backend was, as a histogram."""
     rows = []
     for backend, side in sides.items():
-        values = [r.score for r in list(side.rows.values()) if r.score is not None]
+        values = [r.score for r in side.rows if r.score is not None]
         amounts, edges = np.histogram(values, bins=BINS, range=(0.0, 1.0))
         rows += [
             {"backend": NAMES[backend], "from": low, "to": high, "rows": int(amount)}

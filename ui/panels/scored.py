@@ -177,7 +177,10 @@ def _shapes(found: Results) -> None:
 def _compared(given: list[str], sides: dict[Backend, Progress], labels: tuple[str, ...]) -> Judged:
     truths = matched(given, labels)
     unknown = sum(truth is None and bool(g.strip()) for truth, g in zip(truths, given, strict=True))
-    found = {backend: _found(side, len(truths)) for backend, side in sides.items()}
+    found = {
+        backend: [row.label if row else None for row in side.padded()]
+        for backend, side in sides.items()
+    }
     # On the same rows: one that was stopped earlier has an easier or a harder part of the file.
     alike = common(truths, found.values())
     qualities = {backend: quality(alike, found[backend], labels) for backend in sides}
@@ -212,7 +215,3 @@ def _judged(judged: Judged, labels: tuple[str, ...]) -> None:
             st.caption(f"{count(found.rows)} rows with a given label and one of each backend.")
     if judged.unknown:
         st.caption(f"{count(judged.unknown)} rows have a label the model does not know.")
-
-
-def _found(side: Progress, rows: int) -> list[str | None]:
-    return [side.rows[n].label if n in side.rows else None for n in range(rows)]

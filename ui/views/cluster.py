@@ -78,7 +78,12 @@ def _now(deployments: Mapping[str, Deployment]) -> None:
         with column, st.container(border=True):
             st.subheader(escaped(charts.name_of(name)), anchor=False)
             with st.container(horizontal=True, gap="medium"):
-                st.metric("Running", f"{found.running} of {found.target}", width="content")
+                st.metric(
+                    "Running",
+                    f"{found.running} of {found.target}",
+                    width="content",
+                    help="Of those that are not stopping; while new ones replace old ones, both.",
+                )
                 st.metric(
                     "In the replicas",
                     count(sum(replica.texts for replica in found.replicas)),

@@ -7,7 +7,7 @@ import streamlit as st
 from ui import frame, states
 from ui.answers import BACKENDS, NAMES, Answer, Backend
 from ui.charts import answers as charts
-from ui.compare import Budget, Comparison, ask, budgets, unequal, verdict
+from ui.compare import Comparison, ask, budgets, unequal, verdict
 from ui.frame import Frame
 from ui.labels import look, plain
 from ui.panels import past
@@ -154,7 +154,7 @@ def _summary(shown: Comparison) -> None:
 
 def _side(shown: Comparison, backend: Backend) -> None:
     st.subheader(NAMES[backend], anchor=False)
-    st.caption(escaped(str(Budget.of(shown.info.backend(backend)))))
+    st.caption(escaped(str(shown.info.backend(backend))))
     if backend in shown.errors:
         states.show(shown.errors[backend])
         return
