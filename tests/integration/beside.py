@@ -17,8 +17,10 @@ from typing import Any
 import psutil
 import requests
 
-from serve_app.local_cluster import START_S, LocalCluster, free_port, set_environment
+from serve_app.local_cluster import START_S, LocalCluster, free_port
+from serve_app.ray_environment import set_environment
 from serve_app.serve_config import BASE, LOCAL, ROOT, load
+from tests.integration import exported
 
 FIRST, LAST = 31100, 31199
 PORTS = {
@@ -89,6 +91,7 @@ class Beside:
             raise
         self.url: str = said["url"]
         self.logs = Path(said["logs"])
+        self.metrics: str = said["metrics"]
         return self
 
     def __exit__(
@@ -149,7 +152,7 @@ def _logs_of(cluster: LocalCluster) -> Path:
 def main() -> None:
     set_environment()
     os.environ.update(PORTS)
-    environment = json.loads(sys.stdin.readline())
+    environment = {**exported.QUICKLY, **json.loads(sys.stdin.readline())}
     port = free_port()
     config = load(
         BASE,
@@ -162,7 +165,11 @@ def main() -> None:
     cluster = LocalCluster(config, environment, dashboard_port=free_port(), cpus=2, logs=False)
     with cluster:
         cluster.wait(START_S)
-        said = {"url": f"http://127.0.0.1:{port}", "logs": str(_logs_of(cluster))}
+        said = {
+            "url": f"http://127.0.0.1:{port}",
+            "logs": str(_logs_of(cluster)),
+            "metrics": exported.address(),
+        }
         print("READY", json.dumps(said), flush=True)
         sys.stdin.read()
 

@@ -8,15 +8,17 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
-import ray
 import requests
 from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
 from serve_app.local_cluster import START_S, LocalCluster, free_port
 from serve_app.serve_config import BASE, LOCAL, Config, load
+from tests.integration import exported
 
 QUICK = {
     "autoscaling_config": {
@@ -39,12 +41,13 @@ class Service:
     url: str
     cluster: LocalCluster
     dashboard: str
+    metrics: str
 
-    def replicas(self, deployment: str) -> dict[int, str]:
-        """The state of each replica that has a process, by that."""
+    def replicas(self, deployment: str) -> list[dict[str, Any]]:
+        """What Serve says of each replica that has a process."""
         details = ServeSubmissionClient(self.dashboard).get_serve_details()
         replicas = details["applications"]["sentiment"]["deployments"][deployment]["replicas"]
-        return {replica["pid"]: replica["state"] for replica in replicas if replica.get("pid")}
+        return [replica for replica in replicas if replica.get("pid")]
 
     def post(self, path: str, body: object = None, **options: object) -> requests.Response:
         if body is not None:
@@ -53,12 +56,6 @@ class Service:
 
     def get(self, path: str) -> requests.Response:
         return requests.get(self.url + path, timeout=60)
-
-
-def node_metrics() -> str:
-    """The metrics of the node that this process's cluster has, as Prometheus reads them."""
-    (node,) = [n for n in ray.nodes() if n["Alive"]]
-    return requests.get(f"http://127.0.0.1:{node['MetricsExportPort']}/metrics", timeout=10).text
 
 
 @pytest.fixture(scope="package")
@@ -98,11 +95,28 @@ def service(prepared: Path, config: Config, sigterm: None) -> Iterator[Service]:
         {
             "SENTIMENT_MODEL": str(prepared),
             "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
-            "RAY_metrics_report_interval_ms": "1000",  # ten seconds are long to wait for a count
+            **exported.QUICKLY,
         },
         dashboard_port=dashboard_port,
         cpus=cpus,
         logs=False,
     ) as cluster:
         cluster.wait(START_S)
-        yield Service(f"http://127.0.0.1:{port}", cluster, f"http://127.0.0.1:{dashboard_port}")
+        dashboard = f"http://127.0.0.1:{dashboard_port}"
+        yield Service(f"http://127.0.0.1:{port}", cluster, dashboard, exported.address())
+
+
+GOOD = "good warm funny clever lovely fine charming bright".split()
+BAD = "dull slow bad weak thin flat long cold".split()
+
+
+@pytest.fixture(scope="package")
+def doubtful(service: Service) -> str:
+    """A text about which ONNX is in doubt, whatever the model was trained to: of many, the most."""
+    texts = [f"{bad} but {good}" for bad, good in product(BAD, GOOD)]
+    texts += [f"It is {good}, but it is {bad}." for bad, good in product(BAD, GOOD)]
+    scores = [item["score"] for item in service.post("/onnx/infer", {"input": texts}).json()]
+    score, text = min(zip(scores, texts, strict=True))
+    threshold = service.get("/info").json()["measured"]["auto_threshold"]
+    assert 2 * score - 1 < threshold, "the margin between two labels"
+    return text

@@ -1,28 +1,13 @@
 """`auto` over the real twins."""
 
-from itertools import product
-
 import psutil
 import pytest
 
+from serve_app.telemetry import ESCALATIONS
 from tests.integration.conftest import Service
+from tests.integration.exported import counted
 from tests.integration.test_scaling import load
 from tests.integration.waiting import until
-
-GOOD = "good warm funny clever lovely fine charming bright".split()
-BAD = "dull slow bad weak thin flat long cold".split()
-
-
-@pytest.fixture(scope="module")
-def doubtful(service: Service) -> str:
-    """A text about which ONNX is in doubt, whatever the model was trained to: of many, the most."""
-    texts = [f"{bad} but {good}" for bad, good in product(BAD, GOOD)]
-    texts += [f"It is {good}, but it is {bad}." for bad, good in product(BAD, GOOD)]
-    scores = [item["score"] for item in service.post("/onnx/infer", {"input": texts}).json()]
-    score, text = min(zip(scores, texts, strict=True))
-    threshold = service.get("/info").json()["measured"]["auto_threshold"]
-    assert 2 * score - 1 < threshold, "the margin between two labels"
-    return text
 
 
 def test_auto_answers_as_onnx_and_says_so(service: Service) -> None:
@@ -32,12 +17,14 @@ def test_auto_answers_as_onnx_and_says_so(service: Service) -> None:
 
 
 def test_a_doubtful_text_is_answered_by_torch(service: Service, doubtful: str) -> None:
+    before = counted(service.metrics, ESCALATIONS)
     answer = service.post("/auto/infer", {"input": doubtful})
     assert answer.headers["X-Backend"] == "transformers"
     (said,) = answer.json()
     (torch,) = service.post("/transformers/infer", {"input": doubtful}).json()
     assert said["label"] == torch["label"]
     assert said["score"] == pytest.approx(torch["score"], abs=1e-5)
+    until(lambda: counted(service.metrics, ESCALATIONS) > before)
 
 
 @pytest.mark.parametrize(
@@ -50,9 +37,9 @@ def test_killing_every_replica_of_a_backend_fails_no_auto_request(
     assert both.headers["X-Backend"] == "onnx;n=1, transformers;n=1"
     with load(service, "auto", 4, also=[doubtful]) as statuses:
         until(lambda: len(statuses) > 20)
-        for pid, state in service.replicas(deployment).items():
-            if state == "RUNNING":  # others may just have ended
-                psutil.Process(pid).kill()
+        for replica in service.replicas(deployment):
+            if replica["state"] == "RUNNING":  # others may just have ended
+                psutil.Process(replica["pid"]).kill()
         count = len(statuses)
         until(lambda: len(statuses) > count + 20)
         # On a busy machine a new replica may take longer to start than a request may wait.

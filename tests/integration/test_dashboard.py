@@ -13,23 +13,13 @@ import pytest
 import yaml
 
 from serve_app.serve_config import ROOT
-from serve_app.telemetry import (
-    BAD_ROWS,
-    ESCALATIONS,
-    FAILOVERS,
-    REFUSED,
-    SHADOW_OVER,
-    SHADOW_SKIPPED,
-    SHADOWED,
-    TRUNCATED,
-)
-from tests.integration.conftest import Service, node_metrics
+from serve_app.telemetry import FAILOVERS, SHADOW_OVER, SHADOWED
+from tests.integration.conftest import Service
+from tests.integration.exported import read
 from tests.integration.waiting import until
 
 BASE = ROOT / "kuberay" / "base"
-RARE = (
-    BAD_ROWS, TRUNCATED, REFUSED, ESCALATIONS, FAILOVERS, SHADOWED, SHADOW_OVER, SHADOW_SKIPPED,
-)  # fmt: skip
+RARE = (FAILOVERS, SHADOWED, SHADOW_OVER)
 
 
 def rules() -> list[dict[str, str]]:
@@ -61,26 +51,27 @@ def selectors(node: object) -> Iterator["promql_parser.VectorSelector"]:
                 yield from selectors(each)
 
 
-def scraped() -> dict[str, set[str]]:
+def scraped(metrics: str) -> dict[str, set[str]]:
     """Names of what is exported now, each with its labels."""
     found: dict[str, set[str]] = {}
-    for name, labels in re.findall(r"^(\w+)\{(.*)\} ", node_metrics(), re.MULTILINE):
+    for name, labels in re.findall(r"^(\w+)\{(.*)\} ", read(metrics), re.MULTILINE):
         found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
     return found
 
 
 @pytest.fixture(scope="module")
-def exported(service: Service) -> dict[str, set[str]]:
+def exported(service: Service, doubtful: str) -> dict[str, set[str]]:
     for route in ("transformers", "onnx"):
         for _ in range(3):
             assert service.post(f"/{route}/infer", {"input": "A lovely film."}).ok
+    assert service.post("/auto/infer", {"input": doubtful}).ok
     # What counts rare events is exported once the first was counted; its name is in the code.
     found = {f"ray_{metric.name}_total": {*metric.tags} for metric in RARE}
     found |= {rule["record"]: set() for rule in rules() if "record" in rule}
     asked = {each.name for text in expressions() for each in selectors(promql_parser.parse(text))}
 
     def all_seen() -> bool:
-        found.update(scraped())  # not each time is every one there
+        found.update(scraped(service.metrics))  # not each time is every one there
         return asked <= found.keys()
 
     with suppress(AssertionError):  # the tests say which one is still missing

@@ -1,19 +1,15 @@
 """In a real cluster, calls leave Ray's handle for links."""
 
-import re
-
-from tests.integration.conftest import Service, node_metrics
+from serve_app.telemetry import CALLS
+from tests.integration.conftest import Service
+from tests.integration.exported import counted
 from tests.integration.waiting import until
 
 
-def calls(way: str) -> float:
-    """Of ingresses to replicas of the ONNX model, as exported."""
-    found = re.findall(r"^ray_sentiment_calls_total\{(.*)\} (\S+)", node_metrics(), re.MULTILINE)
-    ours = ('backend="onnx"', f'way="{way}"')
-    return sum(float(value) for labels, value in found if all(each in labels for each in ours))
-
-
 def test_calls_travel_on_links(service: Service) -> None:
+    def calls(way: str) -> float:
+        return counted(service.metrics, CALLS, backend="onnx", way=way)
+
     def ask() -> None:
         assert service.post("/onnx/infer", {"input": "A lovely film."}).ok
 

@@ -4,42 +4,24 @@ Waits, verdicts and what is given back are in tests/api/test_limits.py.
 """
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
 import pytest
 import requests
 
-from serve_app.api.client import Scope
-from serve_app.api.keys import Records, make, read, write
-from tests.integration.guarded.conftest import QUOTA, GuardedService
+from tests.integration.guarded.conftest import QUOTA, GuardedService, texts
 from tests.integration.waiting import until
 from tests.redis_server import RedisServer, needs_redis
 
 pytestmark = [pytest.mark.system, needs_redis]
 LIMIT, _ = QUOTA
-SCOPES: tuple[Scope, ...] = ("infer", "stream")
-
-
-@pytest.fixture
-def client(guarded: GuardedService, request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
-    """Options for the requests of a client of the test's own, with its whole quota."""
-    before = read(guarded.given.file).keys
-    key, record = make(request.node.name[:60], SCOPES)
-    write(guarded.given.file, Records(keys=(*before, record)))
-    yield {"headers": {"Authorization": f"Bearer {key}"}}
-    write(guarded.given.file, Records(keys=before))
 
 
 @pytest.fixture
 def redis(guarded: GuardedService) -> RedisServer:
     assert guarded.redis is not None
     return guarded.redis
-
-
-def texts(count: int) -> dict[str, object]:
-    return {"input": ["A lovely film."] * count}
 
 
 async def ask_all(urls: list[str], options: dict[str, Any]) -> list[int]:

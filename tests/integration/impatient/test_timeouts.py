@@ -58,6 +58,23 @@ def test_no_header_of_a_client_takes_the_deadline_away(impatient: Beside) -> Non
         assert list(pool.map(status, ["0", "3600"])) == [504, 504]
 
 
+def test_ready_names_a_backend_that_hangs(impatient: Beside) -> None:
+    def ready() -> requests.Response:
+        return impatient.get("/ready")
+
+    with hanging(impatient, "OnnxClassifier"):
+        until(lambda: ready().status_code == 503)
+        said = ready()
+    assert said.status_code == 503
+    assert said.headers["Retry-After"]
+    assert said.json() == {
+        "status": "unavailable",
+        "detail": "No replica answers: onnx.",
+        "backends": {"transformers": "ready", "onnx": "unavailable"},
+    }
+    until(lambda: ready().status_code == 200)
+
+
 def test_auto_does_not_wait_for_a_backend_that_hangs(impatient: Beside) -> None:
     with hanging(impatient, "OnnxClassifier"):
         answer, took = ask(impatient, "auto")
