@@ -48,7 +48,7 @@ RUN scripts/install prepare
 ARG MODEL=models/sst2-minilm
 ARG REVISION=
 COPY models models
-COPY serve_app/__init__.py serve_app/
+COPY serve_app/__init__.py serve_app/validation.py serve_app/
 COPY serve_app/engine/__init__.py serve_app/engine/artifacts.py serve_app/engine/backend.py \
      serve_app/engine/certificate.py serve_app/engine/loading.py serve_app/engine/onnx_backend.py \
      serve_app/engine/postprocess.py serve_app/engine/tokenizer.py serve_app/engine/torch_backend.py \
@@ -56,10 +56,10 @@ COPY serve_app/engine/__init__.py serve_app/engine/artifacts.py serve_app/engine
 COPY serve_app/jobs/__init__.py serve_app/jobs/build.py serve_app/jobs/candidates.py \
      serve_app/jobs/classifier.py serve_app/jobs/errors.py serve_app/jobs/export.py \
      serve_app/jobs/fingerprint.py serve_app/jobs/firsttoken.py serve_app/jobs/folder.py \
-     serve_app/jobs/graph.py serve_app/jobs/hub.py serve_app/jobs/prepare.py \
-     serve_app/jobs/progress.py serve_app/jobs/quantize.py serve_app/jobs/source.py \
-     serve_app/jobs/stopping.py serve_app/jobs/texts.json serve_app/jobs/texts.py \
-     serve_app/jobs/verify.py \
+     serve_app/jobs/graph.py serve_app/jobs/hub.py serve_app/jobs/kinds.py \
+     serve_app/jobs/labelled.py serve_app/jobs/prepare.py serve_app/jobs/progress.py \
+     serve_app/jobs/quantize.py serve_app/jobs/source.py serve_app/jobs/stopping.py \
+     serve_app/jobs/texts.json serve_app/jobs/texts.py serve_app/jobs/verify.py \
      serve_app/jobs/
 # The token of a private model comes as a build secret and stays out of every layer.
 RUN --mount=type=secret,id=hf_token \

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serve_app.jobs.rows import KINDS
+from serve_app.jobs.kinds import KINDS
 
 COLUMNS = ("sentence", "label")
 """Of texts and labels, unless others are named."""

@@ -9,20 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from serve_app.jobs.kinds import KINDS
 from serve_app.jobs.output import ADDED, ScoreError, Stamps, absolute, place
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-KINDS = {
-    "ndjson": "ndjson",
-    "jsonl": "ndjson",
-    "json": "ndjson",
-    "csv": "csv",
-    "tsv": "tsv",
-    "parquet": "parquet",
-}
-"""Of files, by the endings of their names."""
 
 
 @dataclass(frozen=True)
