@@ -40,7 +40,8 @@ bench: install  ## this service beside the alternatives, some two hours; BENCH="
 	$(MAKE) prepare MODEL=models/sst2-minilm
 	$(BIN)/python -m benchmarks.shapes
 	-$(BIN)/python -m benchmarks.venvs
-	$(BIN)/python -m benchmarks.bench $(BENCH); said=$$?; $(BIN)/python -m benchmarks.report; exit $$said
+	$(BIN)/python -m benchmarks.bench $(BENCH)
+	$(BIN)/python -m benchmarks.report
 
 check: install  ## formatter, linter and types over sources and tests
 	$(BIN)/ruff format --check .

@@ -2,7 +2,7 @@
 
 Of a lone text, the model's own time by `Server-Timing`, torch beside ONNX; of many single texts,
 the CPU that is neither tokenizer nor model; of lists and streams, the share of the windowed limit.
-What is compared is measured in turns, while the same service stands.
+What is compared is measured in turns; what needs no service, while its processes are suspended.
 """
 
 import argparse
@@ -29,7 +29,7 @@ LIST = 256
 LIST_CLIENTS = 4
 """So many that the model never waits for the next list."""
 WORKERS = SERVICE.workers
-WAYS = (limit.ALONE, WINDOW := f"window {max(limit.WINDOWS)}")
+WINDOW = f"window {LIST}"
 """Of the limit that lists and streams are held against."""
 
 
@@ -139,12 +139,11 @@ def lone(
 ) -> Lone:
     """One round of single texts without company."""
     bodies = [server.body([text]) for text in texts[:count]]
-    return Lone(
-        precision,
-        torch=inference(server.at("/transformers/infer"), bodies),
-        onnx=inference(server.at("/onnx/infer"), bodies),
-        torch_in_process=lone_in_process(torch, torch.encode(texts[:count])),
-    )
+    served = inference(server.at("/transformers/infer"), bodies)
+    onnx = inference(server.at("/onnx/infer"), bodies)
+    with server.suspended():
+        in_process = lone_in_process(torch, torch.encode(texts[:count]))
+    return Lone(precision, served, onnx, in_process)
 
 
 def busy(server: Server, backend: Backend, texts: Sequence[str], options: Any) -> Busy:
@@ -160,7 +159,8 @@ def busy(server: Server, backend: Backend, texts: Sequence[str], options: Any) -
         )
     _check(server, found)
     whole = (found.cpu or 0.0) / found.answered * 1000
-    return Busy(whole, cpu_in_process(backend, texts, options.limit_seconds))
+    with server.suspended():
+        return Busy(whole, cpu_in_process(backend, texts, options.limit_seconds))
 
 
 def bulk(server: Server, options: Any) -> Bulk:
@@ -198,8 +198,11 @@ def measure(options: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"lone": [], "busy": [], "bulk": []}
     limits: list[Candidate] = []
     backends = limit.backends(options.model, "int8")
-    formed = limit.ways(backends[1].encode(texts))
-    formed = {way: formed[way] for way in WAYS}
+    encoded = backends[1].encode(texts)
+    formed = {
+        limit.ALONE: {1: [[text] for text in encoded]},
+        WINDOW: {batch: list(limit.windowed(encoded, LIST, batch)) for batch in limit.BATCHES},
+    }
     with Server(SERVICE, "int8", options.model) as server:
         lone(server, "int8", torch, texts, 5)
         for number_of_round in range(options.rounds):
@@ -207,9 +210,10 @@ def measure(options: Any) -> dict[str, Any]:
             found["lone"].append(lone(server, "int8", torch, texts, options.texts))
             found["busy"].append(busy(server, backends[1], texts, options))
             found["bulk"].append(bulk(server, options))
-            limits += limit.candidates(
-                backends, formed, options.limit_seconds, options.model.name, "int8"
-            )
+            with server.suspended():
+                limits += limit.candidates(
+                    backends, formed, options.limit_seconds, options.model.name, "int8"
+                )
     with Server(SERVICE, "fp32", options.model) as server:
         lone(server, "fp32", torch, texts, 5)
         for number_of_round in range(options.rounds):

@@ -26,13 +26,6 @@ OTHER_RUN = (
     " another minute a shared machine is faster or slower, so the two differ, and a share holds"
     " only within one run."
 )
-NEXT = """\
-- The hop: 0.5 ms of CPU a request in the ingress, 0.1 in HAProxy; next is less Python on that way.
-- Tokenizing: 0.05 ms of the 3 to 7 that a text takes in all: nothing to gain there for now.
-- Int8 kernels: without VNNI int8 is little faster than fp32; next are integer products for AVX2.
-- Single texts beside bulk: threads share a core's units, whatever their priorities; next is bulk
-  in replicas on cores of their own. Ray's idle processes: a dozen of about 1 % of a core; settings
-  do not help, fewer would. What was tried so far: [decisions](decisions/README.md)."""
 
 
 def bench(run: Run) -> str:
@@ -264,7 +257,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             sections += [f"## {heading}", table_of(_json(found))]
     document = options.document.read_text(encoding="utf-8")
     reached = "\n\n".join(["## Goals", GOALS_SAID, goals.table(options.results)])
-    reached += f"\n\n## What next\n\n{NEXT}"
     document = rewrite(document, "goals", reached)
     document = rewrite(document, "bench", "\n\n".join(sections))
     options.document.write_text(document, encoding="utf-8")

@@ -201,6 +201,7 @@ def _json_type(value: Any) -> str:
     if value is None:
         return "null"
     names = {
-        bool: "a boolean", int: "a number", float: "a number", list: "a list", str: "a text"
+        bool: "a boolean", int: "a number", float: "a number", list: "a list", str: "a text",
+        dict: "an object",
     }  # fmt: skip
-    return names.get(type(value), "an object")
+    return names.get(type(value), type(value).__name__)  # a file's rows may have other types

@@ -28,6 +28,7 @@ CODE = (
     "jobs/export.py",
     "jobs/firsttoken.py",
     "jobs/graph.py",
+    "jobs/kinds.py",
     "jobs/labelled.py",
     "jobs/quantize.py",
     "jobs/texts.json",

@@ -82,10 +82,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if kind == "ndjson":
                 rows = [_row(path, *line) for line in enumerate(file, start=1) if line[1].strip()]
-            elif kind == "tsv":
-                rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
             else:
-                rows = list(csv.DictReader(file))
+                rows = _table(path, list(file), kind)
     except UnicodeDecodeError:
         raise LabelledError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
     except (OSError, csv.Error) as error:
@@ -93,6 +91,14 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     if not rows:
         raise LabelledError(f"{path} has no rows.")
     return rows
+
+
+def _table(path: Path, lines: list[str], kind: str | None) -> list[dict[str, Any]]:
+    if kind == "tsv" or (kind is None and "\t" in "".join(lines[:1])):
+        reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.DictReader(lines)
+    return list(reader)
 
 
 def _row(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -113,6 +119,9 @@ def _require(path: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> 
         for number, row in enumerate(rows, start=1):
             if row.get(name) is None:
                 raise LabelledError(f"{path}, row {number} has no {name!r}: give it one.")
+    for number, row in enumerate(rows, start=1):
+        if None in row:  # where csv puts them
+            raise LabelledError(f"{path}, row {number} has more fields than the header.")
 
 
 def _texts(rows: list[dict[str, Any]], column: str) -> list[str]:

@@ -5,6 +5,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 
 import psutil
 from pydantic import ValidationError
@@ -106,18 +107,18 @@ def _taken(host: str, port: int) -> bool:
 
 
 def _by_whom(port: int) -> str:
-    whose = ""
-    try:
+    said = ""
+    with suppress(psutil.Error):  # another user's, whom we may not see, or it has just ended
         process = _listener(port)
         if process is None:
             return ""
         name = process.name()
+        said = f" by {name} (process {process.pid})"
         if name == "haproxy":
             alive = _has_company(process)
             whose = " of another `sentiment run`" if alive else ", left over from an earlier run,"
-    except psutil.Error:  # another user's, whom we may not see, or it has just ended
-        return ""
-    return f" by {name}{whose} (process {process.pid})"
+            said = f" by {name}{whose} (process {process.pid})"
+    return said
 
 
 def _has_company(proxy: psutil.Process) -> bool:

@@ -72,7 +72,7 @@ PARTS: dict[str, Any] = {
     ],
     "limits": [
         {
-            **{"model": "small", "precision": "int8", "way": "window 64"},
+            **{"model": "small", "precision": "int8", "way": "window 256"},
             **{"workers": 2, "threads": 1, "batch": 4, "rates": [400.0, 200.0, 400.0]},
         }
     ],

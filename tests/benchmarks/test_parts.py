@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -47,7 +48,7 @@ def test_differences_and_shares_are_taken_within_a_round() -> None:
     assert "| ONNX int8 | 20.0 (20.0–20.0) | 4.00 (4.00–4.00) | **80.0 (80.0–80.0) %** |" in table
     assert "| 19.0 (19.0–19.0) | **0.95 (0.95–0.95)** |" in table
     assert "**0.80 (0.60–1.00)** |" in table
-    assert "out of a window 64 (400 texts/s)" in table
+    assert "out of a window 256 (400 texts/s)" in table
     assert "| a stream | 360 (180–384) | **0.90 (0.90–0.96)** |" in table
 
 
@@ -76,6 +77,9 @@ class Standing:
 
     def check(self) -> None:
         pass
+
+    def suspended(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 def test_the_command_writes_every_round(

@@ -65,6 +65,10 @@ def dies(replica: Described) -> None:
     psutil.Process(replica["pid"]).kill()
 
 
+def freezes(replica: Described) -> None:
+    psutil.Process(replica["pid"]).suspend()
+
+
 def has_a_model_that_hangs(replica: Described) -> None:
     """No batch of it ends any more; its process lives and answers."""
 
@@ -117,7 +121,7 @@ def test_replicas_that_die_and_that_hang_are_replaced(service: Service) -> None:
     until(lambda: onnx_has(1), 90)
     with load(service, "onnx", 16) as statuses:
         until(lambda: onnx_has(2), 90)
-        for fault in (dies, has_a_model_that_hangs):
+        for fault in (dies, freezes, has_a_model_that_hangs):
             ill, *_ = until(partial(well, service))
             process = psutil.Process(ill["pid"])
             fault(ill)

@@ -31,6 +31,7 @@ def test_labels_that_differ_in_case_alone_are_two(tmp_path: Path) -> None:
         ("a.csv", b"sentence\ncaf\xe9\n", "is not UTF-8 text; save it as UTF-8"),
         ("a.csv", b"", "has no rows"),
         ("a.csv.gz", b"", "is no plain CSV, TSV or NDJSON file"),
+        ("a.csv", b"sentence,label\nfine, warm,1\n", "row 1 has more fields than the header"),
         ("a.parquet", b"", "is no plain CSV, TSV or NDJSON file"),
     ],
 )
@@ -47,6 +48,12 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
     path = tmp_path / "dev.csv"
     path.write_text("sentence,label\nfine,1\n", encoding="utf-8-sig")
     assert read(path, "sentence", "label", ["NO", "YES"]).texts == ["fine"]
+
+
+def test_tabs_separate_in_a_file_of_no_known_ending(tmp_path: Path) -> None:
+    path = tmp_path / "dev.txt"
+    path.write_text('sentence\tlabel\n"fine", they said\t1\n')
+    assert read(path, "sentence", "label", ["NO", "YES"]).texts == ['"fine", they said']
 
 
 @pytest.mark.usefixtures("usual_field_limit")
