@@ -5,9 +5,7 @@ of the card.
 """
 
 import argparse
-import json
 import sys
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -28,20 +26,13 @@ MOST_MEDIAN = 0.005
 """What the card asks of int8 on dev: labels that differ, and the median |Δp|."""
 
 
-def positive(base: str, backend: str, rows: Sequence[Row]) -> list[float]:
+def positive(server: Server, backend: str, rows: Sequence[Row]) -> list[float]:
     """The probability of `POSITIVE` of each row."""
     found: list[float] = []
     for at in range(0, len(rows), PIECE):
-        request = urllib.request.Request(
-            f"{base}/{backend}/infer",
-            json.dumps({"input": [row.text for row in rows[at : at + PIECE]]}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            found += [
-                item["score"] if item["label"] == "POSITIVE" else 1 - item["score"]
-                for item in json.load(answer)
-            ]
+        texts = [row.text for row in rows[at : at + PIECE]]
+        answers = server.ask(texts, timeout=120, path=f"/{backend}/infer")
+        found += [score if label == "POSITIVE" else 1 - score for label, score in answers]
     return found
 
 
@@ -109,10 +100,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     sets = [test for test in read_sets(data_folder(options)) if test.rows]
     with Server(SERVICE, "int8", options.model) as server:
-        base = server.at("/").rstrip("/")
         said: dict[str, Any] = {"machine": machine(), "sets": []}
         for test in sets:
-            scores = {backend: positive(base, backend, test.rows) for backend in BACKENDS}
+            scores = {backend: positive(server, backend, test.rows) for backend in BACKENDS}
             said["sets"].append(measured(test, scores))
             print(f"{test.name}: {len(test.rows)} texts", file=sys.stderr)
     write(options.output, said)

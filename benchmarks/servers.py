@@ -138,14 +138,21 @@ class Server:
                 with suppress(psutil.NoSuchProcess):
                     process.resume()
 
-    def ask(self, texts: Sequence[str], timeout: float = 60.0) -> list[Answer]:
+    def ask(
+        self, texts: Sequence[str], timeout: float = 60.0, path: str | None = None
+    ) -> list[Answer]:
         """The best label and score of each text.
+
+        Args:
+            path: another of its routes than that of the comparison.
 
         Raises:
             OSError: nobody listens yet, the answer is an error, or it takes too long.
         """
         request = urllib.request.Request(
-            self.url, self.body(texts), {"Content-Type": "application/json"}
+            self.at(path) if path else self.url,
+            self.body(texts),
+            {"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             said: Any = json.load(answer)
